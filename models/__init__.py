@@ -1,0 +1,1 @@
+"""What is measured: the zoo, the user's ONNX, and what their operators cost."""

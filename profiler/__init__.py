@@ -1,0 +1,1 @@
+"""How it is measured: experiments, campaigns, quality, commands."""

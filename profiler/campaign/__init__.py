@@ -1,0 +1,1 @@
+"""From a YAML spec to a folder of results, resumable."""

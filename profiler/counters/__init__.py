@@ -1,0 +1,1 @@
+"""Where throughputs come from."""

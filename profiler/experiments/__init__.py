@@ -1,0 +1,1 @@
+"""Experiments, written once against the session protocol."""

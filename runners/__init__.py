@@ -1,0 +1,1 @@
+"""What executes: one backend each behind one protocol."""
