@@ -1,4 +1,4 @@
-"""The runner protocol: experiments are written once against it, because time belongs to the device (design section 4)."""
+"""The runner protocol: experiments are written once against it, because time belongs to the device (design 4)."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
