@@ -1,0 +1,135 @@
+"""The open session that measures cell after cell, opened anew after a lane was lost."""
+
+import os
+import platform
+import socket
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import nvtx
+
+from cotenant.datasets.raw import SCHEMA_VERSION
+from cotenant.models.errors import WorkError
+from cotenant.profiler.campaign.engines import Engines, engine_row
+from cotenant.profiler.campaign.placement import Placement
+from cotenant.profiler.campaign.plan import PlannedCell, cell_spec
+from cotenant.profiler.campaign.progress import Progress
+from cotenant.profiler.campaign.results import Results
+from cotenant.profiler.campaign.spec import CampaignSpec
+from cotenant.profiler.experiments.bench import Bench
+from cotenant.profiler.experiments.kinds import experiment_kind
+
+NVTX_DOMAIN = "cotenant"
+VERSIONED = ("cotenant", "numpy", "onnx", "onnxruntime", "pyarrow")
+
+
+class Crew:
+    """Measures planned cells with one session as long as its lanes live."""
+
+    def __init__(
+        self, spec: CampaignSpec, placement: Placement, engines: Engines, results: Results, progress: Progress
+    ) -> None:
+        self.spec = spec
+        self.placement = placement
+        self.engines = engines
+        self.results = results
+        self.progress = progress
+        self._open = ExitStack()
+        self._bench: Bench | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """Close the session; the next cell opens a new one."""
+        self._bench = None
+        self._open.close()
+
+    def measure(self, planned: PlannedCell, attempt: int) -> None:
+        """Measure one cell and keep its raw file; raises WorkError (LaneLost, Hang ...) if it fails."""
+        bench = self._bench or self._new_bench()
+        started_at = datetime.now(UTC).isoformat()
+        cell = planned.cell
+        engines = [self.engines[key] for key in cell.tenants]
+        with nvtx.annotate(cell.label, domain=NVTX_DOMAIN):
+            record = experiment_kind(cell.kind).run(bench, cell, engines, np.random.default_rng(planned.seed))
+        metadata = {
+            **self._identity(planned),
+            **self._session_facts(bench),
+            **record.metadata(),
+            "engines": [engine_row(engine) for engine in {e.engine_id: e for e in engines}.values()],
+            "provenance": _provenance(started_at, attempt),
+        }
+        self.results.keep(planned, record, metadata)
+
+    def fail(self, planned: PlannedCell, error: WorkError, attempt: int) -> None:
+        """Keep a failure as data and begin again with fresh lanes."""
+        self.dismiss()
+        identity = self._identity(planned)
+        failure = {
+            "cell_id": planned.cell_id,
+            "kind": planned.cell.kind,
+            "tenants": [key.label for key in planned.cell.tenants],
+            "class": type(error).__name__,
+            "message": str(error),
+            "attempt": attempt,
+            "failed_at": datetime.now(UTC).isoformat(),
+        }
+        self.results.journal.write_failure(identity["experiment_id"], failure)
+
+    def _new_bench(self) -> Bench:
+        place = self.placement
+        session = self._open.enter_context(place.runner.open(place.device, place.lanes, place.isolation))
+        self._bench = Bench(session, place.quality)
+        if session.oversubscribed:
+            self.progress.note("lanes share cores: what follows is time slicing, marked `oversubscribed`")
+        return self._bench
+
+    def _identity(self, planned: PlannedCell) -> dict[str, Any]:
+        cell = planned.cell
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "experiment_id": self.placement.experiment_id(planned.cell_id, planned.seed, cell.tenants),
+            "cell_id": planned.cell_id,
+            "kind": cell.kind,
+            "seed": planned.seed,
+            "repeat": cell.repeat,
+            "condition": cell.condition,
+            "spec": cell_spec(self.spec, cell),
+            "runner": self.spec.runner,
+            "device": asdict(self.placement.device),
+            "quality": self.placement.quality.stored(),
+        }
+
+    def _session_facts(self, bench: Bench) -> dict[str, Any]:
+        session = bench.session
+        return {
+            "lane_count": session.lane_count,
+            "isolation_requested": self.placement.isolation,
+            "isolation_observed": session.isolation_observed,
+            "clock_error_ns": session.clock_error_ns,
+            "weights_shared": session.weights_shared,
+            "oversubscribed": session.oversubscribed,
+            "host_has_own_core": session.host_has_own_core,
+        }
+
+
+def _provenance(started_at: str, attempt: int) -> dict[str, Any]:
+    return {
+        "started_at": started_at,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "attempt": attempt,
+        "git_commit": None,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
+    }

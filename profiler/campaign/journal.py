@@ -1,0 +1,120 @@
+"""The campaign folder, which is its own journal: what exists under its final name has happened."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cotenant.datasets import raw
+from cotenant.models.atomic import remove_leftovers, write_atomic
+from cotenant.models.errors import UserError
+from cotenant.profiler.campaign.plan import Plan
+from cotenant.profiler.campaign.spec import CampaignSpec
+
+FOLDERS = ("engines", "raw", "failed")
+
+
+class Journal:
+    """Paths of one campaign folder and what is written there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.raw = folder / "raw"
+        self.failed = folder / "failed"
+        self.engines = folder / "engines"
+
+    @contextmanager
+    def opened(self, spec: CampaignSpec) -> Iterator[None]:
+        """Hold the folder for this process: make it, or check that it belongs to the same spec; clear leftovers.
+
+        Raises:
+            UserError: The folder belongs to another spec, is no campaign folder, or is in use.
+        """
+        self._check_owner(spec)
+        for name in FOLDERS:
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        with self._lock():
+            for folder in (self.folder, self.failed, *self.engines.iterdir()):
+                remove_leftovers(folder)
+            raw.clean(self.raw)
+            if not (self.folder / "campaign.yaml").exists():
+                text = yaml.safe_dump(spec.resolved(), sort_keys=False, allow_unicode=True)
+                write_atomic(self.folder / "campaign.yaml", text.encode())
+            yield
+
+    def _check_owner(self, spec: CampaignSpec) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder} is a file, not a folder; choose another --out")
+        path = self.folder / "campaign.yaml"
+        if not path.exists():
+            strangers = [p.name for p in self.folder.glob("*") if p.name not in (*FOLDERS, ".lock")]
+            if [name for name in strangers if not name.startswith(".tmp-")]:
+                raise UserError(f"{self.folder} is not empty and no campaign folder; choose another --out")
+            return
+        if stored_spec(self.folder) != spec.resolved():
+            raise UserError(f"{self.folder} belongs to another spec ({path.name} differs); choose another --out")
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with (self.folder / ".lock").open("a+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                handle.seek(0)
+                holder = handle.read().strip() or "unknown"
+                raise UserError(
+                    f"{self.folder} is in use by another campaign run (pid {holder}); wait for it or stop it"
+                ) from error
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
+            yield
+
+    def write_plan(self, plan: Plan, spec: CampaignSpec) -> None:
+        """Write plan.json."""
+        self._write_json(self.folder / "plan.json", plan.stored(spec))
+
+    def write_engine(self, meta: dict[str, Any]) -> None:
+        """Keep an engine's metadata in the campaign folder; the files that execute stay in the cache."""
+        self._write_json(self.engines / str(meta["engine_id"]) / "meta.json", meta)
+
+    def write_failure(self, experiment_id: str, failure: dict[str, Any]) -> None:
+        """Keep a failure as data, counting how often it happened."""
+        path = self.failed / f"{experiment_id}.json"
+        before = json.loads(path.read_text()) if path.exists() else {"count": 0}
+        self._write_json(path, {**failure, "count": int(before["count"]) + 1})
+
+    def forget_failure(self, experiment_id: str) -> None:
+        """Remove the failure of an experiment that has succeeded since."""
+        (self.failed / f"{experiment_id}.json").unlink(missing_ok=True)
+
+    def _write_json(self, path: Path, content: dict[str, Any]) -> None:
+        write_atomic(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+
+
+def stored_spec(folder: Path) -> Any:
+    """Return the resolved spec of a campaign folder as plain values; UserError if it cannot be read."""
+    path = folder / "campaign.yaml"
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} is no campaign folder: it has no campaign.yaml") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged; restore it or choose another --out") from error
+
+
+def stored_plan(folder: Path) -> dict[str, Any]:
+    """Return plan.json of a campaign folder; UserError if it is missing or damaged."""
+    path = folder / "plan.json"
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} has no plan.json; start it with `cotenant campaign run`") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged; `cotenant campaign run` writes it again") from error
+    return dict(plan)

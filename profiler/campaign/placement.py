@@ -1,0 +1,43 @@
+"""Where a campaign runs: the runner, its device and the build target, looked up once."""
+
+from dataclasses import dataclass
+
+from cotenant.models.digest import digest_id
+from cotenant.models.errors import UserError
+from cotenant.profiler.campaign.spec import CampaignSpec
+from cotenant.profiler.experiments.kinds import EngineKey
+from cotenant.profiler.quality.thresholds import Quality
+from cotenant.runners.protocol import Device, Lane, Runner
+from cotenant.runners.registry import load
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A spec bound to a runner and one device of this machine."""
+
+    runner: Runner
+    device: Device
+    target: str
+    lanes: tuple[Lane, ...]
+    isolation: str
+    quality: Quality
+
+    def engine_id(self, key: EngineKey) -> str:
+        """Return the id an engine has or would have here; builds nothing."""
+        return self.runner.engine_id(key.model, key.batch_size, key.precision, self.target, key.build_index)
+
+    def experiment_id(self, cell_id: str, seed: int, keys: tuple[EngineKey, ...]) -> str:
+        """Return the id of a cell placed here (design section 5)."""
+        return digest_id([cell_id, seed, [self.engine_id(key) for key in keys], self.device.device_id])
+
+
+def place(spec: CampaignSpec) -> Placement:
+    """Look up runner, device and target of a spec; UserError for what this machine does not have."""
+    runner = load(spec.runner)
+    device = runner.device(spec.device)
+    modes = runner.isolations()
+    if spec.isolation is not None and spec.isolation not in modes:
+        raise UserError(f"runner {spec.runner} has no isolation {spec.isolation!r}; it has: {', '.join(modes)}")
+    isolation = spec.isolation or modes[0]
+    quality = spec.quality.resolved(device.kind)
+    return Placement(runner, device, runner.target(device), (Lane(),) * spec.lanes, isolation, quality)

@@ -1,0 +1,139 @@
+"""From a spec to the list of its experiments, in the order they run, with ids that do not depend on that order."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cotenant.models.digest import digest_id, sha256_of
+from cotenant.models.errors import UserError
+from cotenant.models.zoo import resolve
+from cotenant.profiler.campaign.spec import CampaignSpec
+from cotenant.profiler.counters.peaks import PEAK_PROBES
+from cotenant.profiler.experiments.kinds import Cell, EngineKey, experiment_kind
+from cotenant.profiler.experiments.solo import BLOCK_EXECUTIONS
+
+PLAN_VERSION = "1.0"
+GUESS_FLOP_PER_S = 3e10  # one CPU core, for estimates only, until a solo profile has been measured
+GUESS_SPAN_S = 0.02  # a probe, or a model whose cost is unknown
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell with its place in the plan.
+
+    Attributes:
+        cell_id: Digest of everything that decides what the cell measures, but seed and device.
+        seed: Drawn from campaign seed and cell_id, so that order and resume do not matter.
+    """
+
+    cell: Cell
+    cell_id: str
+    seed: int
+    estimated_s: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Engines to build and cells to run, in order."""
+
+    engines: tuple[EngineKey, ...]
+    cells: tuple[PlannedCell, ...]
+
+    @property
+    def estimated_s(self) -> float:
+        """Seconds of all experiments, engine builds apart."""
+        return sum(cell.estimated_s for cell in self.cells)
+
+    def stored(self, spec: CampaignSpec) -> dict[str, Any]:
+        """Return what plan.json keeps."""
+        return {
+            "plan_version": PLAN_VERSION,
+            "campaign": spec.name,
+            "estimated_s": round(self.estimated_s, 1),
+            "engines": [asdict(key) for key in self.engines],
+            "cells": [
+                {
+                    "cell_id": planned.cell_id,
+                    "kind": planned.cell.kind,
+                    "tenants": [key.label for key in planned.cell.tenants],
+                    "repeat": planned.cell.repeat,
+                    "condition": planned.cell.condition,
+                    "options": planned.cell.options,
+                    "seed": planned.seed,
+                    "estimated_s": round(planned.estimated_s, 2),
+                }
+                for planned in self.cells
+            ],
+        }
+
+
+def make_plan(spec: CampaignSpec) -> Plan:
+    """Expand a spec into its plan; UserError for models, batch sizes or experiments that cannot be."""
+    engines = tuple(engine_keys(spec))
+    guesses = {key: guess_span_s(key) for key in engines}
+    first = [planned(spec, cell, guesses) for cell in control_cells(spec, engines)]
+    seen = {cell.cell_id for cell in first}
+    rest = []
+    for entry in spec.experiments:
+        for cell in experiment_kind(entry.kind).cells(entry, engines, spec.lanes):
+            candidate = planned(spec, cell, guesses)
+            if candidate.cell_id not in seen:
+                seen.add(candidate.cell_id)
+                rest.append(candidate)
+    random.Random(spec.seed).shuffle(rest)  # solo repeats spread over the campaign; drift falls on all kinds alike
+    used = dict.fromkeys([*engines, *(key for cell in first for key in cell.cell.tenants)])
+    return Plan(tuple(used), (*first, *rest))
+
+
+def engine_keys(spec: CampaignSpec) -> list[EngineKey]:
+    """Return the engines of a spec, each once, in its order, with canonical model names."""
+    keys = [
+        EngineKey(resolve(model).name, batch_size, spec.precision, group.build_index)
+        for group in spec.engines
+        for model in group.models
+        for batch_size in group.batch_sizes
+    ]
+    if not keys:
+        raise UserError("the spec's `engines` make no engine; name at least one model")
+    return list(dict.fromkeys(keys))
+
+
+def control_cells(spec: CampaignSpec, engines: Sequence[EngineKey]) -> list[Cell]:
+    """Return what every campaign that measures runs first: the self-test and the device's peaks."""
+    if not spec.experiments:
+        return []
+    self_test = experiment_kind("self_test")
+    tests = self_test.cells(self_test.spec(kind="self_test"), engines, spec.lanes)
+    options = {"executions": BLOCK_EXECUTIONS, "lane": 0}
+    peaks = [Cell("solo", (EngineKey(probe, 1, "fp32"),), 0, None, options) for probe in PEAK_PROBES.values()]
+    return [*peaks, *tests]
+
+
+def planned(spec: CampaignSpec, cell: Cell, guesses: dict[EngineKey, float]) -> PlannedCell:
+    """Give a cell its id, seed and estimate."""
+    cell_id = digest_id(cell_spec(spec, cell))
+    spans = [guesses.get(key, GUESS_SPAN_S) for key in cell.tenants]
+    estimate = experiment_kind(cell.kind).seconds(cell, spans, spec.quality)
+    return PlannedCell(cell, cell_id, int(sha256_of([spec.seed, cell_id])[:15], 16), estimate)
+
+
+def cell_spec(spec: CampaignSpec, cell: Cell) -> dict[str, Any]:
+    """Return the resolved spec of one cell: what its id is the digest of, and what its raw file keeps."""
+    return {
+        "runner": spec.runner,
+        "lanes": spec.lanes,
+        "isolation": spec.isolation,
+        "quality": spec.quality.stored(),
+        "kind": cell.kind,
+        "tenants": [asdict(key) for key in cell.tenants],
+        "condition": cell.condition,
+        "repeat": cell.repeat,
+        "options": cell.options,
+    }
+
+
+def guess_span_s(key: EngineKey) -> float:
+    """Guess an engine's solo span before anything was measured; checks model and batch size by the way."""
+    cost = resolve(key.model).cost(key.batch_size, key.precision)
+    return max(float(cost.flop_count) / GUESS_FLOP_PER_S, 1e-4)

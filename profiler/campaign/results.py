@@ -1,0 +1,70 @@
+"""What a campaign folder already holds, read back so that a rerun goes on where the last one stopped."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from cotenant.datasets import raw
+from cotenant.models.errors import UserError
+from cotenant.profiler.campaign.journal import Journal
+from cotenant.profiler.campaign.placement import Placement
+from cotenant.profiler.campaign.plan import PlannedCell
+from cotenant.profiler.counters.peaks import complete, probe_peak
+from cotenant.profiler.experiments.record import Record
+from cotenant.runners.protocol import Engine
+
+
+class Results:
+    """Finished experiments by cell, with the self-test and the peaks that later ones refer to."""
+
+    def __init__(self, journal: Journal, placement: Placement) -> None:
+        self.journal = journal
+        self.placement = placement
+        self.self_test: dict[str, Any] | None = None
+        self.peaks: dict[str, float] = {}
+        self._done: set[str] = set()
+        self._engine_sha256: dict[str, str] = {}
+        for experiment_id in sorted(raw.finished(journal.raw)):
+            found = raw.read_raw(journal.raw / f"{experiment_id}.parquet")
+            engines = {row["engine_id"]: row for row in found.metadata["engines"]}
+            self._done.add(found.metadata["cell_id"])
+            self._engine_sha256.update({key: row["engine_sha256"] for key, row in engines.items()})
+            if found.metadata["kind"] == "self_test":
+                self.self_test = found.metadata["self_test"]
+            if found.metadata["kind"] == "solo":
+                engine = engines[found.metadata["tenants"][0]["engine_id"]]
+                self._learn_peak(Engine(**engine, folder=journal.engines), found.executions)
+
+    def is_done(self, cell_id: str) -> bool:
+        """Whether a cell's experiment is finished."""
+        return cell_id in self._done
+
+    def check_engines(self, engines: Iterable[Engine]) -> None:
+        """Refuse an engine whose content changed under an id that has results (design section 5)."""
+        for engine in engines:
+            before = self._engine_sha256.get(engine.engine_id, engine.engine_sha256)
+            if before != engine.engine_sha256:
+                raise UserError(
+                    f"engine {engine.engine_id} ({engine.model}@{engine.batch_size}) is not the one that results in "
+                    f"{self.journal.raw} were measured with (sha256 {engine.engine_sha256[:12]}, was {before[:12]}); "
+                    f"measure it as another engine with `build_index: {engine.build_index + 1}` and a new --out"
+                )
+
+    def keep(self, planned: PlannedCell, record: Record, metadata: dict[str, Any]) -> None:
+        """Write an experiment's raw file; its appearance is the commit."""
+        executions = record.executions()
+        if record.self_test is not None:
+            self.self_test = record.self_test
+        if planned.cell.kind == "solo":
+            self._learn_peak(record.tenants[0].engine, executions)
+        metadata["self_test"] = self.self_test
+        metadata["peaks"] = dict(self.peaks) if complete(self.peaks) else None
+        metadata["provenance"]["finished_at"] = datetime.now(UTC).isoformat()
+        raw.write_raw(self.journal.raw, metadata["experiment_id"], executions, metadata)
+        self._done.add(planned.cell_id)
+        self.journal.forget_failure(metadata["experiment_id"])
+
+    def _learn_peak(self, engine: Engine, executions: Any) -> None:
+        peak = probe_peak(engine, executions)
+        if peak is not None:
+            self.peaks[peak[0]] = peak[1]

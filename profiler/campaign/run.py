@@ -1,0 +1,113 @@
+"""Run a campaign: build what is missing, measure what is missing, derive the dataset; stop anywhere and go on later."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from cotenant.datasets.build import build_dataset
+from cotenant.models.errors import WorkError
+from cotenant.profiler.campaign.crew import Crew
+from cotenant.profiler.campaign.engines import build_engines
+from cotenant.profiler.campaign.journal import Journal
+from cotenant.profiler.campaign.placement import place
+from cotenant.profiler.campaign.plan import Plan, PlannedCell, make_plan
+from cotenant.profiler.campaign.progress import Progress
+from cotenant.profiler.campaign.results import Results
+from cotenant.profiler.campaign.spec import CampaignSpec
+
+ATTEMPTS = 2  # a lane may die once for no fault of the experiment; twice is data
+FAILURES_IN_A_ROW_MAX = 3  # more than that is no bad experiment but a bad machine
+
+
+@dataclass(frozen=True)
+class CampaignOutcome:
+    """How a run ended.
+
+    Attributes:
+        dataset: The derived dataset's folder; None if the spec measures nothing.
+        done_count: Experiments finished by this run and earlier ones.
+    """
+
+    folder: Path
+    dataset: Path | None
+    planned_count: int
+    done_count: int
+    failed_count: int
+
+
+def run_campaign(spec: CampaignSpec, out: Path, cache: Path, progress: Progress) -> CampaignOutcome:
+    """Run what a campaign folder still lacks and derive its dataset.
+
+    Raises:
+        UserError: The spec or the folder is at fault.
+        WorkError: Several experiments failed one after the other; the cause is in the message and in failed/.
+        KeyboardInterrupt: Stopped by Ctrl-C or SIGTERM; everything finished is kept.
+    """
+    plan = make_plan(spec)
+    placement = place(spec)
+    journal = Journal(out)
+    with journal.opened(spec), _sigterm_interrupts():
+        journal.write_plan(plan, spec)
+        results = Results(journal, placement)
+        engines = build_engines(plan.engines, placement, cache, journal, progress)
+        results.check_engines(engines.values())
+        _measure(plan, Crew(spec, placement, engines, results, progress), results, progress)
+        if not plan.cells:
+            return CampaignOutcome(out, None, 0, 0, 0)
+        progress.stage("dataset", 1)
+        dataset = build_dataset(out)
+        progress.advance(str(dataset))
+        done = sum(results.is_done(planned.cell_id) for planned in plan.cells)
+        return CampaignOutcome(out, dataset, len(plan.cells), done, len(plan.cells) - done)
+
+
+def _measure(plan: Plan, crew: Crew, results: Results, progress: Progress) -> None:
+    pending = [planned for planned in plan.cells if not results.is_done(planned.cell_id)]
+    if len(pending) < len(plan.cells):
+        progress.note(f"{len(plan.cells) - len(pending)} of {len(plan.cells)} experiments are already there")
+    progress.stage("experiments", len(pending))
+    in_a_row = 0
+    with crew:
+        for planned in pending:
+            failure = _attempt(crew, planned)
+            in_a_row = in_a_row + 1 if failure else 0
+            if failure:
+                progress.note(f"{planned.cell.label} failed: {failure}")
+            if in_a_row >= FAILURES_IN_A_ROW_MAX:
+                raise WorkError(
+                    f"{in_a_row} experiments in a row failed, the last: {failure}; see {results.journal.failed}"
+                )
+            progress.advance(planned.cell.label)
+
+
+def _attempt(crew: Crew, planned: PlannedCell) -> str | None:
+    failure = None
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            crew.measure(planned, attempt)
+            return None
+        except WorkError as error:
+            crew.fail(planned, error, attempt)
+            failure = str(error)
+    return failure
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """A spot instance's SIGTERM ends the run as Ctrl-C does: cleanly, with everything finished kept."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

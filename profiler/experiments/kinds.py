@@ -1,0 +1,103 @@
+"""The kinds of experiments: each is a module of this folder that defines EXPERIMENT; a new file is a new kind."""
+
+import difflib
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from cotenant.models.errors import UserError
+from cotenant.models.model import Precision
+from cotenant.profiler.experiments.bench import Bench
+from cotenant.profiler.experiments.record import Record
+from cotenant.runners.protocol import Engine
+
+
+class ExperimentSpec(BaseModel):
+    """What a spec says of one kind of experiment; each kind adds its own keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    condition: str | None = None
+
+
+@dataclass(frozen=True, order=True)
+class EngineKey:
+    """An engine before it is built; `label` is how specs and people name it."""
+
+    model: str
+    batch_size: int
+    precision: Precision
+    build_index: int = 0
+
+    @property
+    def label(self) -> str:
+        """The name in specs and on screen, e.g. `resnet18:image=96@2`; a rebuilt engine adds `#1`."""
+        return f"{self.model}@{self.batch_size}" + (f"#{self.build_index}" if self.build_index else "")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One experiment of a plan before it is placed on a device.
+
+    Attributes:
+        tenants: One engine per tenant, named a, b, c ... in this order.
+        options: What the kind's run needs to know, as plain JSON values.
+    """
+
+    kind: str
+    tenants: tuple[EngineKey, ...]
+    repeat: int
+    condition: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What progress shows."""
+        return f"{self.kind} " + " + ".join(key.label for key in self.tenants)
+
+
+@dataclass(frozen=True)
+class ExperimentKind:
+    """One kind of experiment.
+
+    Attributes:
+        cells: Expands a spec entry over the campaign's engines and lanes; raises UserError where it cannot.
+        run: Measures one cell with the engines of its tenants; the generator is seeded from campaign seed and cell.
+        executions: How many executions a cell is expected to take, per tenant, for the estimate before it runs.
+    """
+
+    name: str
+    spec: type[ExperimentSpec]
+    cells: Callable[[Any, Sequence[EngineKey], int], list[Cell]]
+    run: Callable[[Bench, Cell, Sequence[Engine], np.random.Generator], Record]
+    seconds: Callable[[Cell, Sequence[float], Any], float]
+
+
+@cache
+def _kinds() -> dict[str, ExperimentKind]:
+    package = import_module("cotenant.profiler.experiments")
+    modules = (import_module(f"{package.__name__}.{entry.name}") for entry in pkgutil.iter_modules(package.__path__))
+    kinds = (getattr(module, "EXPERIMENT", None) for module in modules)
+    return {kind.name: kind for kind in kinds if kind is not None}
+
+
+def kind_names() -> list[str]:
+    """Return the names of all kinds."""
+    return sorted(_kinds())
+
+
+def experiment_kind(name: str, where: str = "experiment") -> ExperimentKind:
+    """Return a kind by name; UserError with the nearest name otherwise."""
+    kinds = _kinds()
+    if name not in kinds:
+        near = difflib.get_close_matches(name, kinds, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else "known kinds: " + ", ".join(sorted(kinds))
+        raise UserError(f"{where}: unknown kind {name!r}; {hint}")
+    return kinds[name]

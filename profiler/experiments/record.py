@@ -1,0 +1,109 @@
+"""What one experiment has measured, on its way to a raw file."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from cotenant.datasets.raw import RAW_EXECUTIONS
+from cotenant.profiler.experiments.bench import Tenant
+from cotenant.profiler.experiments.closed_loop import Sample
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block; see the `blocks` table.
+
+    Attributes:
+        arm: solo, co_run, null, profile or self_test.
+        tenants: Names of the tenants that executed.
+        window_start_ns, window_end_ns: From when the last of them had started until the first had ended.
+        offset_ns: Drawn delay of the later tenants against the first; None where one tenant ran.
+    """
+
+    block_index: int
+    quad_index: int | None
+    arm: str
+    tenants: tuple[str, ...]
+    window_start_ns: int
+    window_end_ns: int
+    offset_ns: int | None
+
+
+class Record:
+    """Executions and blocks of one experiment, with what the run decided."""
+
+    def __init__(self, tenants: Sequence[Tenant]) -> None:
+        self.tenants = list(tenants)
+        self.blocks: list[Block] = []
+        self.stops: dict[str, str] = {}
+        self.self_test: dict[str, Any] | None = None
+        self.peaks: dict[str, float] | None = None
+        self._rows: list[tuple[int, str, Sample]] = []
+
+    def add_block(
+        self,
+        samples: Sequence[Sample],
+        arm: str,
+        role: str,
+        quad_index: int | None = None,
+        offset_ns: int | None = None,
+    ) -> Block:
+        """Keep one block's executions; `role` is what those inside the window are."""
+        start_ns, end_ns = window(samples)
+        names = tuple(sorted({sample.tenant.name for sample in samples}))
+        block = Block(len(self.blocks), quad_index, arm, names, start_ns, end_ns, offset_ns)
+        self.blocks.append(block)
+        for sample in samples:
+            own = role if arm != "co_run" else _role_in_window(sample, start_ns, end_ns)
+            self._rows.append((block.block_index, own, sample))
+        return block
+
+    def executions(self) -> pa.Table:
+        """Return the executions as the raw file keeps them, in order of dispatch."""
+        rows = [
+            {
+                "execution_id": index,
+                "engine_id": sample.tenant.engine.engine_id,
+                "tenant": sample.tenant.name,
+                "lane": sample.tenant.lane,
+                "role": role,
+                "block_index": block_index,
+                "request_count": sample.tenant.engine.batch_size,
+                "dispatched_ns": sample.dispatched_ns,
+                "start_ns": sample.done.start_ns,
+                "end_ns": sample.done.end_ns,
+                "cpu_ns": sample.done.cpu_ns,
+                "h2d_ns": sample.done.h2d_ns,
+                "d2h_ns": sample.done.d2h_ns,
+            }
+            for index, (block_index, role, sample) in enumerate(self._rows)
+        ]
+        return pa.Table.from_pylist(rows, schema=RAW_EXECUTIONS)
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the part of the raw metadata that the experiment itself knows."""
+        return {
+            "tenants": [{"tenant": t.name, "lane": t.lane, "engine_id": t.engine.engine_id} for t in self.tenants],
+            "blocks": [{**asdict(block), "tenants": list(block.tenants)} for block in self.blocks],
+            "stops": [{"tenant": name, "stop_reason": reason} for name, reason in self.stops.items()],
+        }
+
+
+def window(samples: Sequence[Sample]) -> tuple[int, int]:
+    """Return [latest first start, earliest last end) over the tenants of a block."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for sample in samples:
+        name = sample.tenant.name
+        first[name] = min(first.get(name, sample.done.start_ns), sample.done.start_ns)
+        last[name] = max(last.get(name, sample.done.end_ns), sample.done.end_ns)
+    start_ns = max(first.values())
+    return start_ns, max(start_ns, min(last.values()))
+
+
+def _role_in_window(sample: Sample, start_ns: int, end_ns: int) -> str:
+    if sample.done.end_ns <= start_ns:
+        return "warmup"
+    return "tail" if sample.done.start_ns >= end_ns else "main"

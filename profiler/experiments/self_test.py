@@ -1,0 +1,74 @@
+"""Co-residency self-test: do two `half` loads together take as long as one, or twice as long?
+
+concurrent    lane 0 |--half--|          makespan 1x
+              lane 1 |--half--|
+time-sliced   lane 0 |-h-| |-a-| |-l-|   makespan 2x
+              lane 1     |-h-| |-a-| |-l-|
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from statistics import median
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from cotenant.profiler.experiments.bench import Bench, Tenant
+from cotenant.profiler.experiments.closed_loop import Sample, run_burst
+from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
+from cotenant.profiler.experiments.record import Record
+from cotenant.runners.protocol import Engine
+
+HALF_PROBE = "probe:half:100"  # at least 100 ms of half the device (design section 4)
+REPEATS = 3
+
+
+class SelfTestSpec(ExperimentSpec):
+    """Keys of `kind: self_test`."""
+
+    repeats: int = Field(default=REPEATS, ge=1, le=100)
+
+
+def cells(spec: SelfTestSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
+    """One cell for all lanes; with one lane there is nothing to test."""
+    if lanes < 2:
+        return []
+    probe = EngineKey(HALF_PROBE, 1, engines[0].precision)
+    return [Cell("self_test", (probe,) * lanes, 0, spec.condition, {"repeats": spec.repeats})]
+
+
+def run(bench: Bench, cell: Cell, engines: Sequence[Engine], rng: np.random.Generator) -> Record:
+    """Time every pair of lanes together against each alone; the worst pair decides."""
+    tenants = bench.place(engines)
+    record = Record(tenants)
+    worst = (0.0, 0, 0)
+    for pair in combinations(tenants, 2):
+        alone, together = [], []
+        for _ in range(int(cell.options["repeats"])):
+            alone.append(max(_makespan_ns(bench, record, [tenant]) for tenant in pair))
+            together.append(_makespan_ns(bench, record, pair))
+        ratio = median(together) / median(alone)
+        worst = max(worst, (ratio, int(median(alone)), int(median(together))))
+    record.self_test = {
+        "passed": worst[0] < bench.quality.self_test_max_ratio,
+        "makespan_ratio": worst[0],
+        "solo_ns": worst[1],
+        "together_ns": worst[2],
+    }
+    return record
+
+
+def _makespan_ns(bench: Bench, record: Record, tenants: Sequence[Tenant]) -> int:
+    samples: list[Sample] = run_burst(bench.session, tenants, int(bench.quality.hang_s * 1e9))
+    record.add_block(samples, arm="self_test", role="canary")
+    return max(s.done.end_ns for s in samples) - min(s.done.start_ns for s in samples)
+
+
+def seconds(cell: Cell, spans_s: Sequence[float], quality: Any) -> float:
+    """Expected seconds, taken at the probe's shortest length."""
+    pairs = len(cell.tenants) * (len(cell.tenants) - 1) // 2
+    return pairs * int(cell.options["repeats"]) * 4 * 0.1
+
+
+EXPERIMENT = ExperimentKind("self_test", SelfTestSpec, cells, run, seconds)

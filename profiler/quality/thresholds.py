@@ -1,0 +1,68 @@
+"""Every threshold that decides whether a number is trusted: named, adjustable in a spec, stored with results."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+LOOK_QUADS = (8, 16, 32)  # design section 6: looks at 8, 16 and 32 quads, alpha split over them
+ALPHA = 0.05
+HALF_WIDTH_MAX = {
+    "gpu": 0.01,
+    "simulated": 0.01,
+    "cpu": 0.03,
+}  # a shared CPU drifts by more than a GPU; design section 6
+CANARY_DRIFT_MAX = {"gpu": 0.01, "simulated": 0.01, "cpu": 0.10}  # neighbouring CPU blocks differ; see decision 0008
+GAIN_MIN_RATIO = 1.05  # design section 6: below it co-runners gained nothing by running together
+SELF_TEST_MAX_RATIO = 1.5  # two half loads: 1 when concurrent, 2 when sliced; the middle decides
+BLOCK_S = 0.1
+BLOCK_EXECUTIONS_MIN = 5  # one is dropped as cold, a median needs a few
+HANG_S = 60.0
+COALESCE_NS = 20_000  # design section 5
+
+
+class Quality(BaseModel):
+    """Thresholds of one campaign; None takes the default of the device kind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    look_quads: tuple[int, ...] = LOOK_QUADS
+    alpha: float = Field(default=ALPHA, gt=0, lt=0.5)
+    half_width_max_ratio: float | None = Field(default=None, gt=0, lt=1)
+    canary_drift_max_ratio: float | None = Field(default=None, gt=0, lt=1)
+    gain_min_ratio: float = Field(default=GAIN_MIN_RATIO, ge=1)
+    self_test_max_ratio: float = Field(default=SELF_TEST_MAX_RATIO, gt=1, lt=2)
+    block_s: float = Field(default=BLOCK_S, gt=0, le=60)
+    block_executions_min: int = Field(default=BLOCK_EXECUTIONS_MIN, ge=3, le=10_000)
+    hang_s: float = Field(default=HANG_S, gt=0)
+    coalesce_ns: int = Field(default=COALESCE_NS, ge=0)
+
+    @field_validator("look_quads")
+    @classmethod
+    def _looks_rise(cls, looks: tuple[int, ...]) -> tuple[int, ...]:
+        if not looks or looks[0] < 2 or list(looks) != sorted(set(looks)):
+            raise ValueError("must be rising numbers of quads, the first at least 2, e.g. [8, 16, 32]")
+        return looks
+
+    @model_validator(mode="after")
+    def _block_is_sane(self) -> Self:
+        if self.hang_s <= self.block_s:
+            raise ValueError("hang_s must be longer than block_s")
+        return self
+
+    def resolved(self, kind: str) -> "Quality":
+        """Return the same thresholds with the device kind's defaults in place of None."""
+        return self.model_copy(
+            update={
+                "half_width_max_ratio": self.half_width_max_ratio or HALF_WIDTH_MAX[kind],
+                "canary_drift_max_ratio": self.canary_drift_max_ratio or CANARY_DRIFT_MAX[kind],
+            }
+        )
+
+    @property
+    def look_alpha(self) -> float:
+        """The error probability spent at each look (Bonferroni over the looks)."""
+        return self.alpha / len(self.look_quads)
+
+    def stored(self) -> dict[str, Any]:
+        """Return what raw metadata keeps."""
+        return self.model_dump(mode="json")
