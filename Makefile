@@ -1,0 +1,65 @@
+# People and CI use these same targets; `make` alone prints them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help env quickstart test check bench lock clean
+
+OUT ?= quickstart-data
+ORACLES ?= 1
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+ORACLES_READY := $(if $(filter-out 0,$(ORACLES)),$(if $(wildcard requirements/oracles.txt),.venv/.oracles))
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: .venv/.run ## make .venv with cotenant and its pinned requirements
+
+quickstart: .venv/.run ## measure a real campaign on this machine (OUT=quickstart-data) and tell what it found
+	@$(BIN)/cotenant campaign run quickstart --out "$(OUT)"
+	@$(BIN)/cotenant dataset check "$(OUT)"
+	@$(BIN)/cotenant dataset describe "$(OUT)"
+
+test: $(ORACLES_READY) check ## check beside the independent implementations too (a large install; ORACLES=0 leaves them out)
+
+check: .venv/.test ## ruff, mypy and every test whose requirements are installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: .venv/.bench ## benchmarks: the overlap sweep and the runner beside plain equivalents
+	@for script in scripts/benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+lock: ## pin the newest versions that pyproject.toml allows into requirements/
+	@bash requirements/lock.sh
+
+clean: ## remove .venv and everything built; measured data stays
+	rm -rf .venv build dist cotenant.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@bash requirements/environment.sh .venv
+
+# Pinned versions first; then cotenant itself without looking anything up (the pinned setuptools builds it).
+.venv/.run: .venv/bin/python requirements/run.txt pyproject.toml
+	@echo "installing what cotenant needs (pinned in requirements/run.txt)"
+	@$(PIP) -r requirements/run.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.test: .venv/.run requirements/test.txt requirements/bench.txt
+	@echo "installing what the tests need"
+	@$(PIP) -r requirements/test.txt
+	@touch $@
+
+.venv/.oracles: .venv/.test requirements/oracles.txt
+	@echo "installing independent implementations to compare with (large; make test ORACLES=0 leaves them out)"
+	@$(PIP) -r requirements/oracles.txt
+	@touch $@
+
+.venv/.bench: .venv/.run requirements/bench.txt
+	@$(PIP) -r requirements/bench.txt
+	@touch $@

@@ -1,0 +1,39 @@
+"""Running a small campaign on behalf of a command: its folder, its cache, its progress."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cotenant.profiler.cli.faults import writing_below
+from cotenant.profiler.cli.watching import watched
+
+if TYPE_CHECKING:
+    from cotenant.profiler.campaign.run import CampaignOutcome
+    from cotenant.profiler.campaign.spec import CampaignSpec
+
+
+def run_spec(spec: "CampaignSpec", out: Path | None, cache: Path | None) -> "CampaignOutcome":
+    """Run a spec in its folder (a new one here, named after the spec, if none is given)."""
+    from cotenant.profiler.campaign.run import run_campaign
+    from cotenant.runners.engine_cache import default_cache
+
+    folder = out or default_folder(spec)
+    kept = cache or default_cache()
+    with writing_below(folder, kept), watched() as progress:
+        return run_campaign(spec, folder, kept, progress)
+
+
+def default_folder(spec: "CampaignSpec") -> Path:
+    """Return a folder name that is the same for the same spec, so that the same command goes on where it stopped."""
+    from cotenant.models.digest import sha256_of
+
+    return Path(f"{spec.name}-{sha256_of(spec.resolved())[:8]}")
+
+
+def shortfall(outcome: "CampaignOutcome") -> str | None:
+    """Return what to say if experiments failed, else None."""
+    if not outcome.failed_count:
+        return None
+    return (
+        f"{outcome.failed_count} of {outcome.planned_count} experiments failed; see {outcome.folder / 'failed'}, "
+        "then run the same command again to try them once more"
+    )

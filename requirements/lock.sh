@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Pin the newest versions that pyproject.toml allows. Run it with Python 3.11, the oldest we support: what installs there
+# installs on the newer ones. Distribution names and versions only; pip's own settings say where they come from.
+set -euo pipefail
+cd "$(dirname "$0")"
+environment=$(mktemp -d)
+trap 'rm -rf "$environment"' EXIT
+
+fresh() { python3.11 -m venv --clear "$environment"; }
+pip() { "$environment/bin/python" -m pip --disable-pip-version-check "$@"; }
+wanted() { # wanted [EXTRA]: the distributions that pyproject.toml names
+    python3.11 - "$@" << 'PYTHON'
+import sys, tomllib
+project = tomllib.load(open("../pyproject.toml", "rb"))["project"]
+names = project["optional-dependencies"][sys.argv[1]] if sys.argv[1:] else ["setuptools>=77", *project["dependencies"]]
+print("\n".join(names))
+PYTHON
+}
+installed() { pip list --format=freeze --exclude pip | sort --ignore-case; }
+
+fresh
+pip install --quiet --upgrade --requirement <(wanted)
+installed > run.txt
+for extra in test bench; do
+    fresh
+    pip install --quiet --requirement run.txt --requirement <(wanted $extra)
+    { echo "-r run.txt"; installed | grep --invert-match --line-regexp --fixed-strings --file run.txt; } > $extra.txt
+done
