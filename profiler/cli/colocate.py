@@ -38,7 +38,7 @@ def command(
 ) -> None:
     """Measure two engines alone and beside each other.
 
-    Ends with who slows whom by how much. One --model stands beside itself. One --batch holds for both, two for one each.
+    Ends with who slows whom by how much. One --model stands beside itself; one --batch holds for both.
 
     \b
     Example:

@@ -14,26 +14,14 @@ EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_FOLDER = click.Path(path_type=Path)
 
 
-class BatchSizes(click.ParamType):
-    """Batch sizes: `8` or `1,2,4`."""
-
-    name = "sizes"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Return the sizes in the given order."""
-        if isinstance(value, tuple):
-            return value
-        sizes = [self._size(part.strip(), param, ctx) for part in str(value).split(",")]
-        return tuple(sizes)
-
-    def _size(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if not (text.isascii() and text.isdigit() and int(text) >= 1):
-            self.fail(f"{text!r} is no batch size; give whole numbers from 1, as in 8 or 1,2,4", param, ctx)
-        return int(text)
+def _batch_sizes(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(_batch_size(part.strip()) for value in values for part in value.split(","))
 
 
-def _flat(_ctx: click.Context, _param: click.Parameter, values: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
-    return tuple(size for sizes in values for size in sizes)
+def _batch_size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise click.BadParameter(f"{text!r} is no batch size; give whole numbers from 1, as in 8 or 1,2,4")
+    return int(text)
 
 
 model_option = click.option(
@@ -47,11 +35,11 @@ model_option = click.option(
 batch_option = click.option(
     "--batch",
     "batch_sizes",
-    type=BatchSizes(),
+    metavar="SIZES",
     multiple=True,
-    default=((1,),),
-    show_default="1",
-    callback=_flat,
+    default=("1",),
+    show_default=True,
+    callback=_batch_sizes,
     help="Batch sizes, as in 8 or 1,2,4. Repeatable.",
 )
 precision_option = click.option(
