@@ -11,7 +11,6 @@ from cotenant.profiler.experiments.closed_loop import run_for
 from cotenant.profiler.experiments.record import Record
 
 Arm = Callable[[int], None]  # measures one block of an arm as part of the quad of that index
-COLD_EXECUTIONS = 1  # the first execution of a block meets cold caches and does not count
 
 
 def run_quads(bench: Bench, record: Record, solo: Arm, treated: Arm, rng: np.random.Generator) -> None:

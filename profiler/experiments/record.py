@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from cotenant.datasets.quads import QuadBlock, counted_spans
 from cotenant.datasets.raw import RAW_EXECUTIONS
 from cotenant.profiler.experiments.bench import Tenant
 from cotenant.profiler.experiments.closed_loop import Sample
@@ -81,6 +83,21 @@ class Record:
             for index, (block_index, role, sample) in enumerate(self._rows)
         ]
         return pa.Table.from_pylist(rows, schema=RAW_EXECUTIONS)
+
+    def quad_spans(self) -> dict[str, list[QuadBlock]]:
+        """Return what the stopping rule looks at: each tenant's counted spans by block of the quads."""
+        samples: dict[int, list[Sample]] = {}
+        for block_index, _, sample in self._rows:
+            samples.setdefault(block_index, []).append(sample)
+        quads: dict[str, list[QuadBlock]] = {}
+        for block in self.blocks:
+            for name in block.tenants if block.quad_index is not None else ():
+                own = [sample.done for sample in samples[block.block_index] if sample.tenant.name == name]
+                start_ns = np.array([done.start_ns for done in own], np.int64)
+                end_ns = np.array([done.end_ns for done in own], np.int64)
+                spans_ns = counted_spans(start_ns, end_ns, block.window_start_ns, block.window_end_ns)
+                quads.setdefault(name, []).append(QuadBlock(block.quad_index or 0, block.arm, spans_ns))
+        return quads
 
     def metadata(self) -> dict[str, Any]:
         """Return the part of the raw metadata that the experiment itself knows."""
