@@ -70,7 +70,7 @@ def test_damaged_metadata_of_an_engine_is_written_again(again: Command) -> None:
     assert meta.read_text() == whole
 
 
-@pytest.mark.parametrize("name", ["meta.json", "engine.onnx"])
+@pytest.mark.parametrize("name", ["meta.json", "graph.onnx"])
 def test_a_truncated_engine_in_the_cache_is_built_again(
     cotenant: Cotenant, spec: Path, tmp_path: Path, name: str
 ) -> None:
