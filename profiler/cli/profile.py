@@ -79,7 +79,7 @@ def _row(profile: dict[str, Any]) -> tuple[str, ...]:
         profile["engine"]["model"],
         str(profile["engine"]["batch_size"]),
         milliseconds(profile["span_p50_ns"]),
-        f"[{milliseconds(profile['span_p50_low_ns'])}, {milliseconds(profile['span_p50_high_ns'])}]",
+        f"[{milliseconds(profile['span_p50_lower_ns'])}, {milliseconds(profile['span_p50_upper_ns'])}]",
         milliseconds(profile["span_p95_ns"]),
         f"{profile['throughput_items_per_s']:.1f}",
         *percents,

@@ -55,7 +55,7 @@ def _ratio(row: Row) -> str:
     ratio = row["slowdown_ratio"]
     if ratio is None:
         return "by an unknown factor (too few samples)"
-    told = f"{ratio:.2f}x [{row['slowdown_low_ratio']:.2f}, {row['slowdown_high_ratio']:.2f}]"
+    told = f"{ratio:.2f}x [{row['slowdown_lower_ratio']:.2f}, {row['slowdown_upper_ratio']:.2f}]"
     return f"{told} (within noise)" if row["within_noise"] else told
 
 
