@@ -1,0 +1,113 @@
+"""Does a busy dispatching process disturb a lane, where a core is left for it?
+
+    python scripts/benchmarks/busy_dispatcher.py [--model NAME] [--batch N] [--rounds N] [--executions N] [--json]
+
+One lane runs blocks while this process sleeps or computes in Python without pause, mirrored so that drift cancels:
+
+    round   | idle | busy | idle again | idle again | busy | idle |
+    pairs   busy / idle and idle again / idle (the A/A noise floor), twice a round
+"""
+
+import argparse
+import json
+import math
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from cotenant.datasets.statistics import mean_interval
+from cotenant.runners.engine_cache import default_cache
+from cotenant.runners.onnxruntime_cpu import RUNNER
+from cotenant.runners.protocol import Completion, Lane, Loaded, Session
+
+ORDER = ("idle", "busy", "again", "again", "busy", "idle")
+ALPHA = 0.05
+TOLERANCE = 0.02
+HANG_NS = 60_000_000_000
+BUSY_SLICE_NS = 5_000_000
+
+
+def run_block(session: Session, loaded: Loaded, executions: int, busy: bool) -> float:
+    """Return the p95 of a block's spans; the first execution meets cold caches and does not count."""
+    with session.gate():
+        for _ in range(executions):
+            session.submit(0, loaded)
+    done: list[Completion] = []
+    while len(done) < executions:
+        if busy:
+            burn(BUSY_SLICE_NS)
+            done += session.wait(session.now_ns())
+        else:
+            done += session.wait(session.now_ns() + HANG_NS) or sys.exit("the lane hangs")
+    return float(np.quantile([c.end_ns - c.start_ns for c in done[1:]], 0.95))
+
+
+def burn(duration_ns: int) -> None:
+    """Do what a busy dispatcher does: make and drop small Python objects."""
+    end_ns = time.monotonic_ns() + duration_ns
+    table: dict[int, tuple[int, str]] = {}
+    index = 0
+    while time.monotonic_ns() < end_ns:
+        table[index % 1000] = (index, str(index))
+        index += 1
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    device = RUNNER.device(None)
+    engine = RUNNER.build(arguments.model, arguments.batch, "fp32", RUNNER.target(device), default_cache())
+    blocks: dict[str, list[float]] = {"idle": [], "busy": [], "again": []}
+    with RUNNER.open(device, [Lane()]) as session:
+        if not session.host_has_own_core:
+            sys.exit("no core is left for the dispatching process on this machine; nothing to measure")
+        loaded = session.load(0, engine)
+        for round_index in range(-1, arguments.rounds):  # the first round warms everything up
+            for who in ORDER:
+                p95_ns = run_block(session, loaded, arguments.executions, who == "busy")
+                if round_index >= 0:
+                    blocks[who].append(p95_ns)
+    return {"model": engine.model, "device": device.device_type, **summary(blocks)}
+
+
+def summary(blocks: dict[str, list[float]]) -> dict[str, Any]:
+    def ratio(who: str) -> list[float]:
+        logs = [math.log(p95 / idle) for p95, idle in zip(blocks[who], blocks["idle"], strict=True)]
+        interval = mean_interval(logs, ALPHA)
+        return [math.exp(value) for value in (interval.value, interval.lower, interval.upper) if value is not None]
+
+    busy, again = ratio("busy"), ratio("again")
+    floor = max(abs(math.log(bound)) for bound in again[1:])
+    undisturbed = abs(busy[0] - 1) < TOLERANCE or abs(math.log(busy[0])) <= floor
+    idle_ns = float(np.median(blocks["idle"]))
+    return {
+        "pairs": len(blocks["idle"]),
+        "idle_p95_ns": idle_ns,
+        "busy": busy,
+        "again": again,
+        "undisturbed": undisturbed,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="resnet18:image=96")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=12, help="two pairs each")
+    parser.add_argument("--executions", type=int, default=41, help="in one block")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    result = measure(arguments)
+    if arguments.json:
+        print(json.dumps(result))
+    else:
+        print(f"{result['model']} on {result['device']}: {result['pairs']} pairs of blocks")
+        print(f"p95 beside an idle dispatcher   {result['idle_p95_ns'] / 1e6:.3f} ms")
+        print("busy / idle                     {:.4f} [{:.4f}, {:.4f}]".format(*result["busy"]))
+        print("idle / idle (noise)             {:.4f} [{:.4f}, {:.4f}]".format(*result["again"]))
+        print(f"undisturbed: {result['undisturbed']} (2 % or the noise floor)")
+    sys.exit(0 if result["undisturbed"] else 1)
+
+
+if __name__ == "__main__":
+    main()
