@@ -45,3 +45,10 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
     for (int i = 0; i < count; i++) wanted_bytes += parts[i].iov_len;
     return refuses(fd, wanted_bytes) ? -1 : real(fd, parts, count);
 }
+
+/* glibc's stdio calls its own write, which no preload sees */
+size_t fwrite(const void *data, size_t size, size_t count, FILE *stream) {
+    static size_t (*real)(const void *, size_t, size_t, FILE *);
+    if (!real) real = dlsym(RTLD_NEXT, "fwrite");
+    return refuses(fileno(stream), size * count) ? 0 : real(data, size, count, stream);
+}

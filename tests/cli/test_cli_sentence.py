@@ -1,0 +1,53 @@
+"""The plain sentence at the end of a pair, from rows as the tables hold them."""
+
+from typing import Any
+
+from cotenant.profiler.cli.sentence import sentence
+
+
+def slowdown(tenant: str, ratio: float | None, lower: float = 0, upper: float = 0, **changes: Any) -> dict[str, Any]:
+    row = {
+        "tenant": tenant,
+        "slowdown_ratio": ratio,
+        "slowdown_lower_ratio": lower,
+        "slowdown_upper_ratio": upper,
+        "within_noise": False,
+        "stop_reason": "narrow",
+    }
+    return row | changes
+
+
+def experiment(gain: float | None = 1.62, *reasons: str) -> dict[str, Any]:
+    return {"concurrency_gain_ratio": gain, "verdict_reasons": list(reasons)}
+
+
+A, B = slowdown("a", 1.318, 1.29, 1.35), slowdown("b", 1.084, 1.06, 1.10)
+
+
+def test_it_is_the_sentence_of_the_design() -> None:
+    assert sentence([A, B], experiment()) == (
+        "b slows a 1.32x [1.29, 1.35], a slows b 1.08x [1.06, 1.10]; they ran concurrently (gain 1.6)"
+    )
+
+
+def test_a_slowdown_inside_the_noise_says_so() -> None:
+    quiet = slowdown("b", 1.004, 0.99, 1.02, within_noise=True)
+    assert "a slows b 1.00x [0.99, 1.02] (within noise);" in sentence([A, quiet], experiment())
+
+
+def test_turns_are_not_called_concurrent() -> None:
+    told = sentence([A, B], experiment(1.01, "serialised"))
+    assert "they ran concurrently" not in told
+    assert "took turns" in told
+
+
+def test_each_reason_comes_once_with_what_it_means() -> None:
+    told = sentence([slowdown("a", 1.3, 1.1, 1.5, stop_reason="cap")] * 2, experiment(1.5, "oversubscribed"))
+    assert told.count("shared cores") == 1
+    assert told.count("still wide") == 1
+
+
+def test_unknown_is_said_and_not_guessed() -> None:
+    told = sentence([slowdown("a", None), B], experiment(None))
+    assert "b slows a by an unknown factor" in told
+    assert "whether they ran concurrently is unknown" in told
