@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import subprocess
 from pathlib import Path
 
 import onnx
@@ -12,7 +13,8 @@ from tiny_campaign import write_net
 
 SENTENCE = re.compile(
     r"b slows a \d+\.\d\dx \[\d+\.\d\d, \d+\.\d\d\]( \(within noise\))?, "
-    r"a slows b \d+\.\d\dx \[\d+\.\d\d, \d+\.\d\d\]( \(within noise\))?; they (ran|did not run) concurrently \(gain \d+\.\d\)"
+    r"a slows b \d+\.\d\dx \[\d+\.\d\d, \d+\.\d\d\]( \(within noise\))?; "
+    r"they (ran|did not run) concurrently \(gain \d+\.\d\)"
 )
 
 
@@ -134,14 +136,13 @@ def test_without_a_terminal_progress_is_plain_lines_on_stderr(cotenant: Cotenant
 
 
 def test_on_a_terminal_progress_is_a_bar(cotenant: Cotenant, net: Path) -> None:
-    arguments = [COMMAND, "build", "--model", f"file:{net}", "--batch", "1,2,3"]
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(net.parent)
-        os.execve(COMMAND, list(map(str, arguments)), cotenant.environment | {"TERM": "xterm"})
-    shown = read_all(terminal)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, shown
+    ours, theirs = pty.openpty()
+    environment = cotenant.environment | {"TERM": "xterm"}
+    command = [COMMAND, "build", "--model", f"file:{net}", "--batch", "1,2,3"]
+    with subprocess.Popen(command, cwd=net.parent, env=environment, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = read_all(ours)
+    assert process.returncode == 0, shown
     assert "3/3" in shown
     assert "\x1b[" in shown
 
