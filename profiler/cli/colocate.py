@@ -75,5 +75,6 @@ def _lines(results: list[dict[str, Any]]) -> list[str]:
     lines = []
     for result in results:
         lines += [f"{tenant} = {label}" for tenant, label in result["tenants"].items()]
+        lines += [f"{result['verdict']}: {doubt}" for doubt in result["doubts"]]
         lines.append(result["sentence"])
     return lines

@@ -5,12 +5,14 @@ from typing import Any
 
 Row = dict[str, Any]
 
-TRUST = {  # what a verdict or one of its reasons asks the reader to do next
-    "serialised": "they took turns instead of running at once: this isolation mode does not co-locate on this device",
-    "saturated": "running together gained nothing: both want all of one resource",
-    "oversubscribed": "lanes shared cores: this is time slicing, use no more lanes than cores",
-    "drift": "the machine drifted meanwhile: run it again when it is quiet",
-    "cap": "the interval is still wide at the cap: run it again, or allow more quads in a spec",
+NEXT_STEPS = {  # reason of a verdict -> what to do about it
+    "serialised": "choose another --isolation",
+    "self_test_failed": "choose another --isolation",
+    "canary_drift": "measure again in a new --out when the machine is quiet",
+    "cap_reached": "allow more quads (`look_quads`) in a spec",
+    "too_few_samples": "allow longer blocks (`block_s`) in a spec",
+    "oversubscribed": "use no more --lanes than there are cores",
+    "no_core_for_host": "use fewer --lanes, so that a core is left",
 }
 
 
@@ -35,6 +37,7 @@ def pair_results(folder: Path) -> list[Row]:
                 "verdict": experiment["verdict"],
                 "verdict_reasons": experiment["verdict_reasons"],
                 "sentence": sentence(mine, experiment),
+                "doubts": doubts(experiment),
             }
         )
     return results
@@ -47,8 +50,18 @@ def sentence(slowdowns: list[Row], experiment: Row) -> str:
     for row in slowdowns:
         others = " and ".join(tenant for tenant in tenants if tenant != row["tenant"])
         parts.append(f"{others} slows {row['tenant']} {_ratio(row)}")
-    told = [f"{', '.join(parts)}; {_together(experiment)}", *_advice(slowdowns, experiment)]
-    return ". ".join(told)
+    return f"{', '.join(parts)}; {_together(experiment)}"
+
+
+def doubts(experiment: Row) -> list[str]:
+    """Return one line for each reason of the verdict: what it means and what to do about it."""
+    from cotenant.datasets.verdicts import REASONS
+
+    lines = []
+    for reason in experiment["verdict_reasons"]:
+        next_step = f"; {NEXT_STEPS[reason]}" if reason in NEXT_STEPS else ""
+        lines.append(f"{reason}: {REASONS[reason].meaning}{next_step}")
+    return lines
 
 
 def _ratio(row: Row) -> str:
@@ -63,14 +76,9 @@ def _together(experiment: Row) -> str:
     gain = experiment["concurrency_gain_ratio"]
     if gain is None:
         return "whether they ran concurrently is unknown"
-    if "serialised" in (experiment["verdict_reasons"] or []):
+    if "serialised" in experiment["verdict_reasons"]:
         return f"they did not run concurrently (gain {gain:.1f})"
     return f"they ran concurrently (gain {gain:.1f})"
-
-
-def _advice(slowdowns: list[Row], experiment: Row) -> list[str]:
-    reasons = [*(experiment["verdict_reasons"] or []), *(row["stop_reason"] for row in slowdowns)]
-    return [TRUST[reason] for reason in dict.fromkeys(reasons) if reason in TRUST]
 
 
 def _rows(table: Any) -> list[Row]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from cotenant.profiler.cli.sentence import sentence
+from cotenant.datasets.verdicts import REASONS
+from cotenant.profiler.cli.sentence import NEXT_STEPS, doubts, sentence
 
 
 def slowdown(tenant: str, ratio: float | None, lower: float = 0, upper: float = 0, **changes: Any) -> dict[str, Any]:
@@ -37,14 +38,19 @@ def test_a_slowdown_inside_the_noise_says_so() -> None:
 
 def test_turns_are_not_called_concurrent() -> None:
     told = sentence([A, B], experiment(1.01, "serialised"))
-    assert "they ran concurrently" not in told
-    assert "took turns" in told
+    assert told.endswith("they did not run concurrently (gain 1.0)")
 
 
-def test_each_reason_comes_once_with_what_it_means() -> None:
-    told = sentence([slowdown("a", 1.3, 1.1, 1.5, stop_reason="cap")] * 2, experiment(1.5, "oversubscribed"))
-    assert told.count("shared cores") == 1
-    assert told.count("still wide") == 1
+def test_each_doubt_says_what_it_means_and_what_to_do() -> None:
+    lines = doubts(experiment(1.5, "cap_reached", "oversubscribed"))
+    assert len(lines) == 2
+    assert "still wide" in lines[0]
+    assert "look_quads" in lines[0]
+    assert lines[1].endswith("use no more --lanes than there are cores")
+
+
+def test_next_steps_are_about_reasons_that_there_are() -> None:
+    assert NEXT_STEPS.keys() <= REASONS.keys()
 
 
 def test_unknown_is_said_and_not_guessed() -> None:
