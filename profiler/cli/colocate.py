@@ -54,8 +54,7 @@ def command(
     if as_json:
         click.echo(json.dumps({"folder": str(outcome.folder), "pairs": results}, indent=1))
     else:
-        click.echo("\n".join(_lines(results)))
-        click.echo(f"dataset: {outcome.dataset}")
+        click.echo("\n".join([f"dataset: {outcome.dataset}", *_lines(results)]))
     if failed := shortfall(outcome):
         raise WorkError(failed)
 
