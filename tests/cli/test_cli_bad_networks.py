@@ -29,7 +29,7 @@ def without_nodes(path: Path) -> None:
 
 
 def huge(path: Path) -> None:
-    shape = ["batch", 1 << 20, 1 << 20, 1 << 10]
+    shape: list[str | int | None] = ["batch", 1 << 20, 1 << 20, 1 << 10]
     graph = helper.make_graph(
         [helper.make_node("Relu", ["x"], ["y"])],
         "huge",

@@ -138,7 +138,7 @@ def test_without_a_terminal_progress_is_plain_lines_on_stderr(cotenant: Cotenant
 def test_on_a_terminal_progress_is_a_bar(cotenant: Cotenant, net: Path) -> None:
     ours, theirs = pty.openpty()
     environment = cotenant.environment | {"TERM": "xterm"}
-    command = [COMMAND, "build", "--model", f"file:{net}", "--batch", "1,2,3"]
+    command: list[str | Path] = [COMMAND, "build", "--model", f"file:{net}", "--batch", "1,2,3"]
     with subprocess.Popen(command, cwd=net.parent, env=environment, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         shown = read_all(ours)

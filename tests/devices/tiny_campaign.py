@@ -10,7 +10,7 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 
-def write_net(path: Path, seed: int = 0, channels: int = 8, side: object = 16, batch: object = "batch") -> Path:
+def write_net(path: Path, seed: int = 0, channels: int = 8, side: int | str = 16, batch: int | str = "batch") -> Path:
     generator = np.random.default_rng(seed)
 
     def weight(name: str, *shape: int) -> TensorProto:
