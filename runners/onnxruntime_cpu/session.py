@@ -72,7 +72,10 @@ class CpuSession:
 
     @property
     def weights_shared(self) -> bool | None:
-        """False: ONNX Runtime packs weights into each process's own memory as it loads them."""
+        """False: ONNX Runtime packs what it multiplies by into each process's own memory as it loads.
+
+        Only look-up tables (embeddings) stay mapped from the shared file (seen in smaps with 1.32).
+        """
         return False
 
     def load(self, lane: int, engine: Engine, copies: bool = False) -> Loaded:
@@ -168,6 +171,8 @@ class CpuSession:
             for reply in lane.receive():
                 self._completed.append(_completion(lane.index, reply))
                 self._outstanding[lane.index] -= 1
+            if lane.lost_cause is not None:
+                self._outstanding[lane.index] = 0  # what it had queued is lost
 
     def _check_idle(self, what: str) -> None:
         self._collect()
