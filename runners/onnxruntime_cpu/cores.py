@@ -33,9 +33,9 @@ def allowed_cores() -> tuple[int, ...]:
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
-def physical_count(cores: Iterable[int]) -> int:
-    """Return how many physical cores stand behind these cores."""
-    return len({min(siblings(core)) for core in cores})
+def physical_cores(cores: Iterable[int]) -> set[int]:
+    """Return the physical cores behind these cores, each by its first."""
+    return {min(siblings(core)) for core in cores}
 
 
 def lane_order(cores: Sequence[int]) -> list[int]:

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from cotenant.models.digest import digest_id
-from cotenant.runners.onnxruntime_cpu.cores import CPU_FOLDER, parse_cpu_list, physical_count
+from cotenant.runners.onnxruntime_cpu.cores import CPU_FOLDER, parse_cpu_list, physical_cores
 from cotenant.runners.protocol import Device
 
 CACHE_SIZE_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -27,7 +27,7 @@ INSTRUCTION_SETS = {
 def this_device() -> Device:
     """Return the processor of this machine."""
     name = cpu_name()
-    cores = physical_count(_online_cores())
+    cores = len(physical_cores(_online_cores()))
     dram_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     llc = llc_bytes()
     llc_text = f"{llc / (1 << 20):g} MiB" if llc is not None else "unknown"

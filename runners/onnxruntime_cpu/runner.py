@@ -68,7 +68,7 @@ class OnnxRuntimeCpu:
 
     def max_lanes(self, device: Device) -> int:
         """Return for how many lanes there are physical cores (and time, under a quota) that this process may use."""
-        physical = cores.physical_count(cores.allowed_cores())
+        physical = len(cores.physical_cores(cores.allowed_cores()))
         quota = cores.quota_cores()
         usable = physical if quota is None else min(physical, int(quota))
         return max(1, usable // self.threads_per_lane)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from cotenant.models.errors import WorkError
 from cotenant.runners.onnxruntime_cpu.build import load_order
+from cotenant.runners.onnxruntime_cpu.cores import physical_cores
 from cotenant.runners.onnxruntime_cpu.lane import LaneHandle, Reply, await_readable
 from cotenant.runners.onnxruntime_cpu.wire import COMMAND, DONE, FAILED, LOAD, MAX_QUEUED, RUN, UNLOAD
 from cotenant.runners.protocol import Completion, Engine, Loaded
@@ -50,9 +51,9 @@ class CpuSession:
 
     @property
     def isolation_observed(self) -> str:
-        """`own-cores` if no two lanes may run on one core, as the kernel tells it, else `shared-cores`."""
-        affinities = [lane.affinity() for lane in self._lanes]
-        apart = all(first.isdisjoint(second) for first, second in itertools.combinations(affinities, 2))
+        """`own-cores` if the kernel lets no two lanes run on one physical core, else `shared-cores`."""
+        cores = [physical_cores(lane.affinity()) for lane in self._lanes]
+        apart = all(first.isdisjoint(second) for first, second in itertools.combinations(cores, 2))
         return OWN_CORES if apart else SHARED_CORES
 
     @property

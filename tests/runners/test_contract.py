@@ -90,6 +90,22 @@ def test_probes_build_under_the_id_that_was_foretold_and_are_cached(runner: Runn
     assert runner.build(f"probe:{kind}:50", 1, "fp32", target, cache, build_index=1).engine_id != foretold
 
 
+@pytest.mark.parametrize("model", ["resnet18:image=64", "vit_ti_16:image=64", "roberta_mini:seq=16"])
+def test_networks_build_under_the_id_that_was_foretold_and_run(
+    runner: Runner, session: Session, cache: Path, model: str
+) -> None:
+    target = runner.target(runner.device(None))
+    small, large = (runner.build(model, batch_size, "fp32", target, cache) for batch_size in (1, 2))
+    assert small.engine_id == runner.engine_id(model, 1, "fp32", target) != large.engine_id
+    assert small.source_sha256 == large.source_sha256
+    assert 2 * (small.mac_count or 0) == large.mac_count
+    loaded = session.load(0, small)
+    session.submit(0, loaded)
+    (done,) = collect(session, 1)
+    session.unload(loaded)
+    assert done.end_ns > done.start_ns
+
+
 @pytest.mark.parametrize("model", ["probe:dramm:50", "probe:dram", "probe:dram:101", "probe:dram:-1", "probe:"])
 def test_bad_probes_are_the_users_mistake(runner: Runner, cache: Path, model: str) -> None:
     with pytest.raises(UserError, match=r"probe"):

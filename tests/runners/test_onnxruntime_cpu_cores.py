@@ -28,8 +28,8 @@ def test_lanes_take_physical_cores_before_siblings_and_the_first_last() -> None:
     assert cores.lane_order(range(8)) == [1, 2, 3, 0, 4, 5, 6, 7]
     assert cores.lane_order([4, 5, 1]) == [4, 1, 5]
     assert cores.lane_order([3]) == [3]
-    assert cores.physical_count(range(8)) == 4
-    assert cores.physical_count([0, 4]) == 1
+    assert cores.physical_cores(range(8)) == {0, 1, 2, 3}
+    assert cores.physical_cores([4, 0]) == {0}
 
 
 @pytest.mark.usefixtures("topology")
