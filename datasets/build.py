@@ -1,0 +1,148 @@
+"""Derive a dataset from raw files alone: sorted, by one writer, byte for byte the same each time.
+
+raw/*.parquet --> first pass: each experiment is summarised --> profiles, noise floors, slowdowns
+              --> second pass: executions and overlaps are streamed, one experiment after the other
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cotenant.datasets import columns, raw
+from cotenant.datasets.derive.blocks import block_rows
+from cotenant.datasets.derive.devices import device_rows, noise_floors
+from cotenant.datasets.derive.engines import engine_rows
+from cotenant.datasets.derive.executions import NULL_REASONS, SoloSpan, execution_table
+from cotenant.datasets.derive.experiments import Written, experiment_row
+from cotenant.datasets.derive.measured import Measured, open_measured
+from cotenant.datasets.derive.overlaps import overlap_table
+from cotenant.datasets.derive.provenance import provenance_rows
+from cotenant.datasets.derive.slowdowns import slowdown_rows
+from cotenant.datasets.derive.solo_profiles import pool_profiles, profile_rows
+from cotenant.datasets.derive.summary import summarise
+from cotenant.datasets.derive.throughputs import throughput_rows
+from cotenant.datasets.folders import DATASET, RAW, campaign_folder
+from cotenant.datasets.overlap import overlap_intervals
+from cotenant.datasets.parquet import writing
+from cotenant.datasets.schema import table_of
+from cotenant.datasets.table_writer import TableWriter
+from cotenant.models.atomic import sync_file, sync_folder
+from cotenant.models.digest import sha256_of_file
+from cotenant.models.errors import UserError, WorkError
+
+BUILDING_PREFIX = ".building-"
+ProfileRow = dict[str, Any]
+
+
+def build_dataset(folder: Path) -> Path:
+    """Derive dataset/ of a campaign folder anew and return it; the old one stays until the new one is complete.
+
+    Raises:
+        UserError: The folder is no campaign folder, cannot be written to, or is being derived by another process.
+        WorkError: Nothing has been measured yet, a raw file is damaged, or experiments contradict each other.
+    """
+    campaign = campaign_folder(folder)
+    if campaign is None or not (campaign / RAW).is_dir():
+        raise UserError(f"{folder} has no {RAW}/ to derive a dataset from; name a campaign folder")
+    paths = [campaign / RAW / f"{found}{raw.SUFFIX}" for found in sorted(raw.finished(campaign / RAW))]
+    if not paths:
+        raise WorkError(f"{campaign / RAW} has no finished experiment yet; run the campaign first")
+    target = campaign / DATASET
+    with writing(target), _only_builder(campaign):
+        building = Path(tempfile.mkdtemp(prefix=BUILDING_PREFIX, dir=campaign))
+        try:
+            _derive(paths, building / DATASET)
+            _make_durable(building / DATASET)
+            if target.exists():
+                target.rename(building / "old")
+            (building / DATASET).rename(target)
+            sync_folder(campaign)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    return target
+
+
+@contextmanager
+def _only_builder(campaign: Path) -> Iterator[None]:
+    """Keep a second builder out and remove what a killed one left."""
+    handle = os.open(campaign, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{campaign / DATASET} is being derived by another process; wait for it") from error
+        for leftover in campaign.glob(f"{BUILDING_PREFIX}*"):
+            shutil.rmtree(leftover)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _make_durable(dataset: Path) -> None:
+    dataset.chmod(0o755)
+    for path in sorted(dataset.rglob("*")):
+        if path.is_file():
+            sync_file(path)
+        else:
+            sync_folder(path)
+
+
+def _derive(paths: Sequence[Path], dataset: Path) -> None:
+    summaries = [summarise(open_measured(path)) for path in paths]
+    floors = noise_floors(summaries)
+    devices, engines = device_rows(summaries, floors), engine_rows(summaries)
+    profiles = profile_rows(pool_profiles(summaries))
+    slowdowns = slowdown_rows(summaries, floors)
+    written = _write_large(paths, dataset, profiles)
+    by_experiment: dict[str, list[dict[str, Any]]] = {}
+    for row in slowdowns:
+        by_experiment.setdefault(row["experiment_id"], []).append(row)
+    experiments = [
+        experiment_row(summary, written[experiment_id], by_experiment.get(experiment_id, []))
+        for summary in summaries
+        for experiment_id in [summary.metadata["experiment_id"]]
+    ]
+    digests = {path.name.removesuffix(raw.SUFFIX): sha256_of_file(path) for path in paths}
+    small = [
+        (columns.DEVICES, devices),
+        (columns.ENGINES, engines),
+        (columns.SOLO_PROFILES, profiles),
+        (columns.THROUGHPUTS, throughput_rows(engines, devices, profiles)),
+        (columns.EXPERIMENTS, experiments),
+        (columns.BLOCKS, block_rows(summaries)),
+        (columns.SLOWDOWNS, slowdowns),
+        (columns.PROVENANCE, provenance_rows(summaries, digests)),
+    ]
+    for table, rows in small:
+        with TableWriter(dataset, table) as writer:
+            writer.write(table_of(table, rows))
+
+
+def _write_large(paths: Sequence[Path], dataset: Path, profiles: Sequence[ProfileRow]) -> dict[str, Written]:
+    solo = {
+        (row["engine_id"], row["device_id"], row["isolation"]): SoloSpan(row["span_p50_ns"], row["span_p95_ns"])
+        for row in profiles
+    }
+    written = {}
+    with TableWriter(dataset, columns.EXECUTIONS) as executions, TableWriter(dataset, columns.OVERLAPS) as overlaps:
+        for path in paths:
+            measured = open_measured(path)
+            own = {key[0]: span for key, span in solo.items() if key[1:] == (measured.device_id, measured.isolation)}
+            written[measured.experiment_id] = _write_one(measured, own, executions, overlaps)
+    return written
+
+
+def _write_one(
+    measured: Measured, solo: dict[str, SoloSpan], executions: TableWriter, overlaps: TableWriter
+) -> Written:
+    intervals = overlap_intervals(measured.start_ns, measured.end_ns)
+    rows = execution_table(measured, intervals, solo)
+    executions.write(rows)
+    overlaps.write(overlap_table(measured, intervals))
+    reasons = {f"executions.{name}": reason for name, reason in NULL_REASONS.items() if rows[name].null_count}
+    return Written(rows.num_rows, len(intervals), reasons)

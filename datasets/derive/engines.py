@@ -1,0 +1,32 @@
+"""The engines table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cotenant.datasets.columns import ENGINES
+from cotenant.datasets.derive.rows import row_of
+from cotenant.datasets.derive.summary import Summary
+from cotenant.models.digest import canonical_json
+from cotenant.models.errors import WorkError
+
+OFTEN_UNKNOWN = ("parameter_count", "mac_count", "flop_count", "read_bytes", "write_bytes", "weight_bytes")
+
+
+def engine_rows(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
+    """Return one row per engine; WorkError if experiments disagree on what an engine is."""
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for summary in summaries:
+        experiment_id = str(summary.metadata["experiment_id"])
+        for engine in summary.metadata["engines"]:
+            first, before = found.setdefault(engine["engine_id"], (experiment_id, engine))
+            differing = [name for name in engine if engine[name] != before.get(name)]
+            if differing:
+                raise WorkError(
+                    f"engine {engine['engine_id']} has another {differing[0]} in experiment {experiment_id} than in "
+                    f"{first}; move one of the two raw files elsewhere and measure it as another build_index"
+                )
+    reasons = dict.fromkeys(OFTEN_UNKNOWN, "not_reported")
+    return [
+        row_of(ENGINES, {**engine, "input_shapes": canonical_json(engine["input_shapes"]).decode()}, reasons)
+        for _, engine in found.values()
+    ]

@@ -1,0 +1,132 @@
+"""The solo_profiles table: executions of `profile` blocks pooled over an engine's solo experiments."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cotenant.datasets.columns import SOLO_PROFILES
+from cotenant.datasets.derive.measured import Ints
+from cotenant.datasets.derive.rows import row_of
+from cotenant.datasets.derive.summary import Summary
+from cotenant.datasets.statistics import quantile_bounds, seed_of
+
+SAMPLES_MIN = 256  # design section 6
+BLOCKS_MIN = 8
+P99_SAMPLES_MIN = 400
+P95_SAMPLES_MIN = 20  # below it the 95th percentile is the largest value
+ALPHA = 0.05
+PATTERN = "back_to_back"
+
+
+@dataclass(frozen=True, order=True)
+class ProfileKey:
+    """Whose solo profile; the whole device is granted."""
+
+    engine_id: str
+    device_id: str
+    isolation: str
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Spans that count, one array per block, with CPU times where all are known."""
+
+    batch_size: int
+    spans_ns: list[Ints]
+    cpu_ns: list[Ints] | None
+
+
+def pool_profiles(summaries: Sequence[Summary]) -> dict[ProfileKey, Pool]:
+    """Pool the profile blocks of each engine, device and isolation mode, in the order of the experiments."""
+    pools: dict[ProfileKey, Pool] = {}
+    for summary in summaries:
+        facts = summary.metadata
+        sizes = {engine["engine_id"]: engine["batch_size"] for engine in facts["engines"]}
+        for engine_id, blocks in summary.profile_spans_ns.items():
+            key = ProfileKey(engine_id, facts["device"]["device_id"], facts["isolation_observed"])
+            before = pools.get(key, Pool(sizes[engine_id], [], []))
+            known = before.cpu_ns is not None and summary.profile_cpu_ns is not None
+            cpu = [*(before.cpu_ns or []), *(summary.profile_cpu_ns or {}).get(engine_id, [])] if known else None
+            pools[key] = Pool(before.batch_size, [*before.spans_ns, *blocks], cpu)
+    return pools
+
+
+def profile_rows(pools: Mapping[ProfileKey, Pool]) -> list[dict[str, Any]]:
+    """Return one row per pool."""
+    return [_row(key, pool) for key, pool in pools.items()]
+
+
+def _row(key: ProfileKey, pool: Pool) -> dict[str, Any]:
+    blocks = [spans for spans in pool.spans_ns if len(spans)]
+    spans = np.concatenate(blocks) if blocks else np.empty(0, np.int64)
+    marks = ["too_few_blocks"] if len(blocks) < BLOCKS_MIN else []
+    marks += ["too_few_samples"] if len(spans) < SAMPLES_MIN else []
+    values = {
+        "engine_id": key.engine_id,
+        "device_id": key.device_id,
+        "isolation": key.isolation,
+        "pattern": PATTERN,
+        "sample_count": len(spans),
+        "block_count": len(blocks),
+        "marks": marks,
+        **_moments(spans, pool),
+        **_quantiles(key, blocks, spans),
+    }
+    return row_of(SOLO_PROFILES, values, _reasons(len(spans), pool))
+
+
+def _moments(spans: Ints, pool: Pool) -> dict[str, Any]:
+    if not len(spans):
+        return {}
+    mean = math.fsum(spans.tolist()) / len(spans)
+    cpu = np.concatenate(pool.cpu_ns) if pool.cpu_ns else np.empty(0, np.int64)
+    squares = math.fsum((span - mean) ** 2 for span in spans.tolist())
+    return {
+        "span_min_ns": int(spans.min()),
+        "span_mean_ns": round(mean),
+        "span_std_ns": round(math.sqrt(squares / (len(spans) - 1))) if len(spans) > 1 else None,
+        "throughput_items_per_s": pool.batch_size / (mean * 1e-9),
+        "cpu_p50_ns": round(float(np.median(cpu))) if len(cpu) else None,
+    }
+
+
+def _quantiles(key: ProfileKey, blocks: list[Ints], spans: Ints) -> dict[str, Any]:
+    if not len(spans):
+        return {}
+    found: dict[str, Any] = {"span_p50_ns": round(float(np.quantile(spans, 0.5)))}
+    if len(spans) >= P95_SAMPLES_MIN:
+        found["span_p95_ns"] = round(float(np.quantile(spans, 0.95)))
+    if len(spans) >= P99_SAMPLES_MIN:
+        found["span_p99_ns"] = round(float(np.quantile(spans, 0.99)))
+    for name, probability in (("span_p50", 0.5), ("span_p95", 0.95)):
+        seed = seed_of(key.engine_id, key.device_id, key.isolation, name)
+        bounds = quantile_bounds(blocks, probability, ALPHA, seed)
+        if bounds is not None and f"{name}_ns" in found:
+            found[f"{name}_lower_ns"], found[f"{name}_upper_ns"] = (round(bound) for bound in bounds)
+    return found
+
+
+def _reasons(sample_count: int, pool: Pool) -> dict[str, str]:
+    few = "too_few_samples" if sample_count else "no_samples"
+    bounded = few if sample_count < P95_SAMPLES_MIN else "too_few_blocks"
+    return {
+        "share_pct": "whole_device",
+        "span_min_ns": few,
+        "span_p50_ns": few,
+        "span_p50_lower_ns": "too_few_blocks" if sample_count else few,
+        "span_p50_upper_ns": "too_few_blocks" if sample_count else few,
+        "span_mean_ns": few,
+        "span_p95_ns": few,
+        "span_p95_lower_ns": bounded,
+        "span_p95_upper_ns": bounded,
+        "span_p99_ns": few,
+        "span_std_ns": few,
+        "cpu_p50_ns": "not_measured" if pool.cpu_ns is None else few,
+        "throughput_items_per_s": few,
+        "busy_ns": "not_measured",
+        "sm_clock_mhz": "not_measured",
+        "gpu_utilization_pct": "not_measured",
+    }
