@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
-from statistics import median
 
 import psutil
 import pytest
