@@ -57,17 +57,20 @@ def _check_file(path: Path, name: str) -> None:
         )
 
 
-def experiment_slices(folder: Path, name: str) -> Iterator[tuple[str, pa.Table]]:
+def experiment_slices(folder: Path, name: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
     """Yield (experiment_id, its rows) of a large table in the file's order, holding few row groups at a time.
 
     Rows of one experiment lie together in a dataset; where they do not, it is yielded more than once.
+
+    Args:
+        columns: Which to read, experiment_id among them; None = all.
     """
     current: str | None = None
     parts: list[pa.Table] = []
     for path in table_files(folder, name):
         file = pq.ParquetFile(path)
         for group in range(file.num_row_groups):
-            for experiment_id, part in _runs(file.read_row_group(group)):
+            for experiment_id, part in _runs(file.read_row_group(group, columns)):
                 if current is not None and experiment_id != current:
                     yield current, pa.concat_tables(parts)
                     parts = []
