@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows, some
+from cotenant.datasets.derive.measured import QUAD_ARMS
 
 COPIED = ("experiment_id", "device_id", "kind")
 
@@ -34,6 +35,8 @@ def _executions(rows: ExperimentRows) -> Iterator[str]:
     if [block["block_index"] for block in rows.blocks] != list(range(rows.experiment["block_count"])):
         yield "blocks does not number the experiment's blocks 0, 1, 2 ..."
     yield from some((index < 0) | (index >= len(rows.blocks)), "block_index is no block of the experiment")
+    if any((block["quad_index"] is not None) != (block["arm"] in QUAD_ARMS) for block in rows.blocks):
+        yield "blocks has a block of a quad without quad_index, or one of no quad with it"
 
 
 def _overlaps(rows: ExperimentRows) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Small tables are sorted by their key, and no key stands twice."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from cotenant.datasets.check_subjects import DatasetCheck, SmallTables
 from cotenant.datasets.columns import TABLES
@@ -10,7 +11,7 @@ def run(small: SmallTables) -> Iterator[tuple[str, str]]:
     """Compare every row with the one before it."""
     for name, rows in small.rows.items():
         keys = [tuple((row[column] is not None, row[column]) for column in TABLES[name].key) for row in rows]
-        for index, (before, key) in enumerate(zip(keys, keys[1:], strict=False), start=1):
+        for index, (before, key) in enumerate(pairwise(keys), start=1):
             if key == before:
                 yield name, f"row {index} has the same key as the row before it: {[value for _, value in key]}"
             elif key < before:

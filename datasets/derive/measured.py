@@ -15,6 +15,7 @@ from cotenant.datasets.quads import QuadBlock, counted
 from cotenant.datasets.raw import RawDamagedError, read_raw
 
 Ints = NDArray[np.int64]
+QUAD_ARMS = ("solo", "co_run", "null")
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,9 @@ def open_measured(path: Path) -> Measured:
             (found.block_index < 0) | (found.block_index >= block_count)
         ),
         "does not number its blocks 0, 1, 2 ...": [b["block_index"] for b in found.blocks] != list(range(block_count)),
+        "has a block of a quad without quad_index, or one of no quad with it": any(
+            (block["quad_index"] is not None) != (block["arm"] in QUAD_ARMS) for block in found.blocks
+        ),
         "has a tenant whose engine it does not list": any(t["engine_id"] not in engine_ids for t in found.tenants),
     }
     for fault, present in faults.items():
