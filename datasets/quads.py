@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cotenant.datasets.statistics import (
+    RESAMPLES,
     Interval,
     Spans,
     mean_interval,
@@ -134,17 +135,20 @@ def is_narrow(estimate: SlowdownEstimate, half_width_max_ratio: float) -> bool:
     return estimate.half_width_ratio is not None and estimate.half_width_ratio <= half_width_max_ratio
 
 
-def estimate_p95_ratio(blocks: Sequence[QuadBlock], alpha: float, seed: int) -> Interval:
+def estimate_p95_ratio(blocks: Sequence[QuadBlock], alpha: float, seed: int, resamples: int = RESAMPLES) -> Interval:
     """Estimate p95 beside others over p95 alone, pooled, with bounds by a bootstrap of whole quads.
 
-    All parts are None if an arm has fewer than `P95_SAMPLES_MIN` executions, or if there are fewer than two quads.
+    All parts are None if an arm has fewer than `P95_SAMPLES_MIN` executions, or if there are fewer than two quads;
+    without resamples there are no bounds.
     """
     pairs = paired_spans(blocks)
     solo, treated = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     if len(pairs) < 2 or min(sum(map(len, solo)), sum(map(len, treated))) < P95_SAMPLES_MIN:
         return Interval(None, None, None)
     ratio = float(np.quantile(np.concatenate(treated), 0.95) / np.quantile(np.concatenate(solo), 0.95))
-    counts = resample_counts(len(pairs), seed)
+    if not resamples:
+        return Interval(ratio, None, None)
+    counts = resample_counts(len(pairs), seed, resamples)
     replicates = resampled_quantiles(treated, 0.95, counts) / resampled_quantiles(solo, 0.95, counts)
     bounds = percentile_bounds(replicates, alpha)
     return Interval(ratio, *(bounds or (None, None)))

@@ -21,7 +21,7 @@ def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
     quality = _quality(experiment["quality"])
     if quality is None:
         return
-    summary = summarise(_measured(rows, quality))
+    summary = summarise(_measured(rows, quality), resamples=0)
     for name, value in (("concurrency_gain", summary.gain.value), ("canary_drift", summary.canary_drift_ratio)):
         if _differ(experiment[f"{name}_ratio"], value):
             yield "experiments", f"{name}_ratio is {experiment[f'{name}_ratio']}, its executions say {value}"

@@ -15,7 +15,7 @@ from cotenant.datasets.quads import (
     estimate_p95_ratio,
     estimate_slowdown,
 )
-from cotenant.datasets.statistics import Interval, seed_of
+from cotenant.datasets.statistics import RESAMPLES, Interval, seed_of
 
 PROFILE_ARM = "profile"
 DRIFT_QUADS_MIN = 3  # thirds need one quad each
@@ -58,9 +58,9 @@ class Summary:
     execution_count: int
 
 
-def summarise(measured: Measured) -> Summary:
-    """Reduce one experiment to what the small tables need."""
-    tenants = [_tenant(measured, index) for index in _in_quads(measured)]
+def summarise(measured: Measured, resamples: int = RESAMPLES) -> Summary:
+    """Reduce one experiment to what the small tables need; without resamples p95 ratios have no bounds."""
+    tenants = [_tenant(measured, index, resamples) for index in _in_quads(measured)]
     gains = _block_gains(measured)
     known = [gain for gain in gains if gain is not None]
     return Summary(
@@ -81,7 +81,7 @@ def _in_quads(measured: Measured) -> list[int]:
     return [index for index, row in enumerate(measured.tenants) if row["tenant"] in names]
 
 
-def _tenant(measured: Measured, index: int) -> TenantSummary:
+def _tenant(measured: Measured, index: int, resamples: int) -> TenantSummary:
     row = measured.tenants[index]
     blocks = measured.quad_blocks(index, measured.end_ns - measured.start_ns)
     cpu = None
@@ -95,7 +95,7 @@ def _tenant(measured: Measured, index: int) -> TenantSummary:
         engine_id=row["engine_id"],
         co_engine_ids=[other["engine_id"] for other in measured.tenants if other is not row],
         slowdown=estimate_slowdown(blocks, measured.alpha),
-        p95=estimate_p95_ratio(blocks, measured.alpha, seed),
+        p95=estimate_p95_ratio(blocks, measured.alpha, seed, resamples),
         cpu=cpu,
         stop_reason=stops.get(row["tenant"]),
     )
