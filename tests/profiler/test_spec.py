@@ -40,7 +40,10 @@ def test_every_ready_campaign_parses() -> None:
         (changed(lans=2), "unknown key `lans`; did you mean `lanes`?"),
         (changed(quality={"block_seconds": 1}), "unknown key `quality.block_seconds`; did you mean `block_s`?"),
         (changed(engines=[{"models": ["x"], "batchsizes": [1]}]), "did you mean `batch_sizes`?"),
-        (changed(experiments=[{"kind": "pair", "selfpairs": True}]), "unknown key `selfpairs`; did you mean `self_pairs`"),
+        (
+            changed(experiments=[{"kind": "pair", "selfpairs": True}]),
+            "unknown key `selfpairs`; did you mean `self_pairs`",
+        ),
         (changed(experiments=[{"kind": "pear"}]), "unknown kind 'pear'; did you mean `pair`?"),
         (changed(experiments=[{"pairs": "all"}]), "experiments.0: each experiment needs a `kind`"),
         (changed(experiments={"kind": "pair"}), "`experiments` must be a list"),
