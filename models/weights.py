@@ -61,9 +61,7 @@ def _chunks(weight: Weight) -> Iterator[NDArray[Any]]:
     generator = np.random.PCG64(weight.seed)
     for start in range(0, total, CHUNK_ELEMENTS):
         count = min(CHUNK_ELEMENTS, total - start)
-        values = (
-            np.arange(start, start + count, dtype=np.float32) if weight.ramp else _uniform(generator, weight, count)
-        )
+        values = _ramp(start, count) if weight.ramp else _uniform(generator, weight, count)
         yield values.astype(weight.dtype)
 
 

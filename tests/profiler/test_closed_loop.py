@@ -1,5 +1,7 @@
 """The closed loop against a device in virtual time whose law is known."""
 
+from itertools import pairwise
+
 import pytest
 from virtual_session import VirtualSession, engine
 
@@ -21,7 +23,7 @@ def test_lanes_never_wait_for_the_host() -> None:
     session = VirtualSession(1, {"a": 10 * MS})
     samples = run_count(session, placed(session, "a")[0], 20, HANG_NS)
     assert len(samples) == 20
-    gaps = [after.done.start_ns - before.done.end_ns for before, after in zip(samples, samples[1:], strict=False)]
+    gaps = [after.done.start_ns - before.done.end_ns for before, after in pairwise(samples)]
     assert gaps == [0] * 19
 
 
