@@ -97,9 +97,13 @@ def test_gain_is_two_when_free_and_one_when_taking_turns() -> None:
     assert both.value == pytest.approx(1.6)
 
 
-def test_noise_floor_is_the_farthest_bound_of_a_null() -> None:
+def test_noise_floor_holds_19_of_20_further_nulls() -> None:
     assert noise_floor_ratio([]) is None
-    assert noise_floor_ratio([(0.99, 1.01), (0.95, 1.02)]) == pytest.approx(1 / 0.95)
+    assert noise_floor_ratio([1.0, 1.0]) == 1.0
+    assert noise_floor_ratio([0.98]) == pytest.approx((1 / 0.98) ** 12.706, rel=1e-3)  # t with 1 degree of freedom
+    draws = np.exp(np.random.default_rng(5).normal(0, 0.02, (2000, 7)))
+    within = [max(last, 1 / last) <= (noise_floor_ratio(nulls) or 0) for *nulls, last in draws.tolist()]
+    assert 0.93 < np.mean(within) < 0.97
 
 
 @pytest.mark.parametrize(
