@@ -109,7 +109,8 @@ def _checked(schema: type[SpecModel], content: dict[str, Any], where: str) -> Sp
 
 
 def _first_fault(schema: type[BaseModel], error: ValidationError) -> str:
-    fault = error.errors()[0]
+    # a mistyped key is both unknown and missing: the first says more
+    fault = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         key = str(fault["loc"][-1])

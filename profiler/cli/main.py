@@ -30,6 +30,10 @@ def main() -> int:
         code = command.main(arguments, prog_name="cotenant", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # click meets it too, and would call it a failure
+            return EXIT_BROKEN_PIPE
+        raise
     except BrokenPipeError:
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()

@@ -15,7 +15,7 @@ from tiny_campaign import write_spec
         (["--model", "resnet50:image=big"], ["big", "image"]),
         (["--model", "resnet18", "--runner", "onnxruntime-cpus"], ["onnxruntime-cpus", "onnxruntime-cpu"]),
         (["--model", "resnet18", "--device", "gpu7"], ["gpu7", "cpu"]),
-        (["--model", "resnet18", "--isolation", "mps"], ["mps", "process"]),
+        (["--model", "resnet18", "--isolation", "mps"], ["mps", "own-cores"]),
     ],
 )
 def test_an_unknown_name_is_told_with_the_nearest(
