@@ -31,9 +31,9 @@ def main() -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except SystemExit as leaving:
-        if isinstance(leaving.__context__, BrokenPipeError):  # click meets it too, and would call it a failure
-            return EXIT_BROKEN_PIPE
-        raise
+        if leaving.code != 1:
+            raise
+        return EXIT_BROKEN_PIPE  # the one thing that click exits for by itself here: the reader has gone
     except BrokenPipeError:
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
