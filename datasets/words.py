@@ -22,13 +22,14 @@ ROLES = {
     "solo": "alone",
     "canary": "of a control inside another experiment, or of the self-test",
     "null": "beside an idle tenant",
-    "warmup": "ended before the window began",
+    "warmup": "ended before the window began, or led in to a block that counts",
     "tail": "began after a tenant had stopped",
 }
 ARMS = {
     "solo": "one tenant alone, as part of a quad",
     "co_run": "all tenants side by side",
     "null": "one tenant beside an idle one",
+    "lead_in": "warms a lane up again before a block that counts",
     "profile": "one block of a solo profile",
     "self_test": "one burst of the self-test",
 }

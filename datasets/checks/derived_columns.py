@@ -10,7 +10,7 @@ from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows, Fl
 
 LEFT, RIGHT = 1, 2
 CENSORED = np.array(["none", "left", "right", "both"], dtype=object)
-ROLE_OF_ARM = {"solo": "solo", "profile": "solo", "null": "null", "self_test": "canary"}
+ROLE_OF_ARM = {"solo": "solo", "profile": "solo", "null": "null", "self_test": "canary", "lead_in": "warmup"}
 
 
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:

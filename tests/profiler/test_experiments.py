@@ -90,7 +90,7 @@ def test_a_null_loads_and_unloads_the_idle_tenant_and_finds_nothing() -> None:
     ratio, lower, upper = slowdown(record, "a")
     assert lower <= 1.0 <= upper
     assert ratio == pytest.approx(1.0, abs=0.02)
-    assert {block.arm for block in record.blocks} == {"solo", "null"}
+    assert {block.arm for block in record.blocks} == {"lead_in", "solo", "null"}
     assert session.loads.count(("load", 1, "b")) >= 8
     assert set(pc.unique(record.executions()["tenant"]).to_pylist()) == {"a"}
 
