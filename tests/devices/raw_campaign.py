@@ -156,19 +156,22 @@ class Maker:
         return self._write("solo", [label], rows, blocks, repeat=repeat, **changes)
 
     def pair(self, first: str, second: str, **changes: Any) -> str:
+        return self.together("pair", [first, second], **changes)
+
+    def together(self, kind: str, labels: Sequence[str], **changes: Any) -> str:
         rows: list[Row] = []
         blocks: list[dict[str, Any]] = []
-        both = [("a", 0, first), ("b", 1, second)]
+        everyone = [("abcd"[lane], lane, label) for lane, label in enumerate(labels)]
         for quad in range(self.quads):
             for arm in ("solo", "co_run", "co_run", "solo"):
                 if arm == "co_run":
-                    blocks.append(self._block(rows, both, 100 * MS, arm, quad, len(blocks)))
+                    blocks.append(self._block(rows, everyone, 100 * MS, arm, quad, len(blocks)))
                 else:
                     blocks += [
-                        self._block(rows, [one], 100 * MS, arm, quad, len(blocks) + i) for i, one in enumerate(both)
+                        self._block(rows, [one], 100 * MS, arm, quad, len(blocks) + i) for i, one in enumerate(everyone)
                     ]
-        stops = [{"tenant": name, "stop_reason": "narrow"} for name in "ab"]
-        return self._write("pair", [first, second], rows, blocks, **{"stops": stops, **changes})
+        stops = [{"tenant": name, "stop_reason": "narrow"} for name, _, _ in everyone]
+        return self._write(kind, list(labels), rows, blocks, **{"stops": stops, **changes})
 
     def null(self, label: str, idle: str, **changes: Any) -> str:
         rows: list[Row] = []
@@ -232,7 +235,7 @@ class Maker:
         cell_id = digest_id([kind, labels, self.count])
         self.count += 1
         experiment_id = digest_id([cell_id, 7])
-        lanes = [{"tenant": "ab"[i], "lane": i, "engine_id": digest_id(label)} for i, label in enumerate(labels)]
+        lanes = [{"tenant": "abcd"[i], "lane": i, "engine_id": digest_id(label)} for i, label in enumerate(labels)]
         facts = {
             "experiment_id": experiment_id, "cell_id": cell_id, "kind": kind, "spec": {"kind": kind, "tenants": labels},
             "engines": [engine(label) for label in dict.fromkeys(labels)], "tenants": lanes, "blocks": blocks,
