@@ -145,7 +145,10 @@ DEVICES = Table(
         _rate("peak_flop_per_s", "flop/s", "Most that one lane's compute probe reached"),
         _rate("peak_cache_bytes_per_s", "bytes/s", "Most that one lane's cache probe reached"),
         _rate("peak_dram_bytes_per_s", "bytes/s", "Most that one lane's memory probe reached"),
-        _ratio("noise_floor_ratio", "What 19 of 20 null experiments stay within, as a ratio of at least 1"),
+        _ratio(
+            "noise_floor_ratio",
+            "How far null experiments' intervals reach from 1.00, root mean square, as a ratio of at least 1",
+        ),
         _count("null_experiment_count", "Null experiments behind the noise floor", kind=I32),
         NULLS,
     ),

@@ -190,7 +190,7 @@ def _not_done(tables: dict[str, list[Row]], campaign: Path | None) -> Iterator[s
 def _lines(found: Description) -> Iterator[str]:
     yield f"Dataset {found.folder}"
     yield "Measured on " + "; ".join(found.devices)
-    yield f"{len(found.engines)} engines: " + ", ".join(found.engines)
+    yield f"Engines ({len(found.engines)}): " + ", ".join(found.engines)
     yield "Experiments: " + _counts(found.experiment_counts) + "; verdicts: " + _counts(found.verdict_counts)
     yield "Tables (rows): " + ", ".join(f"{name} {count:,}" for name, count in found.row_counts.items())
     for reason, count in list(found.reason_counts.items())[:REASONS_SHOWN]:
@@ -200,7 +200,8 @@ def _lines(found: Description) -> Iterator[str]:
         yield from (f"  {line}" for line in found.profiles)
     for device_id, floor in found.noise_floor_ratios.items():
         if floor is not None:
-            yield f"Noise floor of {device_id}: a slowdown up to {floor:.3f}x can be chance"
+            of_device = f" of device {device_id}" if len(found.noise_floor_ratios) > 1 else ""
+            yield f"Noise floor{of_device}: a slowdown up to {floor:.3f}x can be chance"
     if found.slowdown_count:
         yield (
             f"Side by side, {found.slowdown_count} slowdowns, of which {found.within_noise_count} cannot be told from "

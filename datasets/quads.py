@@ -23,12 +23,10 @@ from cotenant.datasets.statistics import (
     percentile_bounds,
     resample_counts,
     resampled_quantiles,
-    student_t_quantile,
 )
 
 COLD_EXECUTIONS = 1  # the first execution of a tenant in a block meets cold caches and counts in no arm
 P95_SAMPLES_MIN = 200  # an arm; fewer do not settle a p95
-NOISE_FLOOR_ALPHA = 0.05
 SOLO_ARM = "solo"
 TREATED_ARMS = ("co_run", "null")
 
@@ -179,16 +177,16 @@ def concurrency_gain(block_gains: Sequence[float], alpha: float) -> Interval:
     return mean_interval(block_gains, alpha)
 
 
-def noise_floor_ratio(null_ratios: Sequence[float], alpha: float = NOISE_FLOOR_ALPHA) -> float | None:
-    """Return how far a slowdown of nothing may look from 1.00: what 19 of 20 null experiments stay within, as a ratio.
+def noise_floor_ratio(null_bounds: Sequence[tuple[float, float]]) -> float | None:
+    """Return how far a slowdown of nothing may look from 1.00: how far the intervals of null experiments reach.
 
-    The null ratios' true mean is 1.00, so their log spread is the root mean square, with as many degrees of freedom as
-    there are nulls; Student's t widens it where they are few. None if there was no null experiment.
+    It is the root mean square of their farther bounds' logs, as a ratio of at least 1: one null tells something, and of
+    many the widest does not decide alone. None if there was no null experiment with bounds.
     """
-    if not null_ratios:
+    if not null_bounds:
         return None
-    spread = math.sqrt(math.fsum(math.log(ratio) ** 2 for ratio in null_ratios) / len(null_ratios))
-    return math.exp(student_t_quantile(1 - alpha / 2, len(null_ratios)) * spread)
+    reaches = [max(abs(math.log(lower)), abs(math.log(upper))) for lower, upper in null_bounds]
+    return math.exp(math.sqrt(math.fsum(reach * reach for reach in reaches) / len(reaches)))
 
 
 def is_within_noise(ratio: float, lower: float | None, upper: float | None, floor_ratio: float | None) -> bool | None:

@@ -9,36 +9,12 @@ read outside it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx
 
 from cotenant.models.cost_rules import ELEMENTWISE, VIEWS, element_operations, mac_operations, read_elements
-from cotenant.models.model import GraphCost
+from cotenant.models.model import GraphCost, OperatorCost
 from cotenant.models.shapes import Tensor, graph_tensors
-
-
-@dataclass(frozen=True)
-class OperatorCost:
-    """Work of one fused group of operators.
-
-    Attributes:
-        name: Name of its first operator.
-        operators: Operator types in order, e.g. `Conv+Relu`.
-        output_shape: Shape of the last output.
-        mac_count: Multiply-accumulates of convolutions and matrix products.
-        flop_count: 2 x mac_count plus one per element of every other arithmetic operator.
-        read_bytes: Activations and weights read, each once.
-        write_bytes: Activations written.
-    """
-
-    name: str
-    operators: str
-    output_shape: tuple[int, ...]
-    mac_count: int
-    flop_count: int
-    read_bytes: int
-    write_bytes: int
 
 
 class _Group:

@@ -61,6 +61,29 @@ class GraphCost:
     parameter_count: int
 
 
+@dataclass(frozen=True)
+class OperatorCost:
+    """Work of one fused group of operators.
+
+    Attributes:
+        name: Name of its first operator.
+        operators: Operator types in order, e.g. `Conv+Relu`.
+        output_shape: Shape of the last output.
+        mac_count: Multiply-accumulates of convolutions and matrix products.
+        flop_count: 2 x mac_count plus one per element of every other arithmetic operator.
+        read_bytes: Activations and weights read, each once.
+        write_bytes: Activations written.
+    """
+
+    name: str
+    operators: str
+    output_shape: tuple[int, ...]
+    mac_count: int
+    flop_count: int
+    read_bytes: int
+    write_bytes: int
+
+
 class Model(Protocol):
     """A network, before batch size and precision are chosen."""
 
@@ -77,6 +100,9 @@ class Model(Protocol):
 
     def source_sha256(self, precision: Precision) -> str:
         """Return the digest that names the model's content; needs no weights for zoo models (design section 5)."""
+
+    def operator_costs(self, batch_size: int, precision: Precision) -> tuple[OperatorCost, ...]:
+        """Return the work of each fused group of operators, in order; makes no weights."""
 
     def cost(self, batch_size: int, precision: Precision) -> GraphCost:
         """Return the work of one execution; makes no weights."""

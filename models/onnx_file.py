@@ -15,10 +15,10 @@ import onnx
 from onnx import TensorProto, helper
 
 from cotenant.models.atomic import write_atomic
-from cotenant.models.costs import OperatorCost, graph_cost, operator_costs
+from cotenant.models.costs import graph_cost, operator_costs
 from cotenant.models.digest import sha256_of
 from cotenant.models.errors import UserError
-from cotenant.models.model import Export, GraphCost, Input, Precision
+from cotenant.models.model import Export, GraphCost, Input, OperatorCost, Precision
 from cotenant.models.onnx_content import Content
 from cotenant.models.onnx_dims import fixed_model, graph_inputs, open_dims
 from cotenant.models.onnx_writer import graph_bytes

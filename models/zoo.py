@@ -10,11 +10,11 @@ from pkgutil import iter_modules
 
 from cotenant.models import families
 from cotenant.models.atomic import write_atomic
-from cotenant.models.costs import OperatorCost, graph_cost, operator_costs
+from cotenant.models.costs import graph_cost, operator_costs
 from cotenant.models.errors import UserError
 from cotenant.models.family import Family, Variant
 from cotenant.models.graph import Network
-from cotenant.models.model import PRECISIONS, Export, GraphCost, Input, Model, Precision
+from cotenant.models.model import PRECISIONS, Export, GraphCost, Input, Model, OperatorCost, Precision
 from cotenant.models.onnx_file import FILE_PREFIX, OnnxFile
 from cotenant.models.onnx_writer import graph_bytes, onnx_model
 from cotenant.models.weights import weights_key, write_weights

@@ -27,12 +27,16 @@ class NoiseFloor:
 
 
 def noise_floors(summaries: Sequence[Summary]) -> dict[str, NoiseFloor]:
-    """Return every device's noise floor, from its null experiments."""
-    ratios: dict[str, list[float]] = {_device_id(summary): [] for summary in summaries}
+    """Return every device's noise floor, from its null experiments with bounds."""
+    bounds: dict[str, list[tuple[float, float]]] = {_device_id(summary): [] for summary in summaries}
     for summary in summaries:
-        estimates = [tenant.slowdown.ratio for tenant in summary.tenants if summary.metadata["kind"] == "null"]
-        ratios[_device_id(summary)] += [ratio for ratio in estimates if ratio is not None]
-    return {device_id: NoiseFloor(noise_floor_ratio(found), len(found)) for device_id, found in ratios.items()}
+        estimates = [tenant.slowdown for tenant in summary.tenants if summary.metadata["kind"] == "null"]
+        bounds[_device_id(summary)] += [
+            (estimate.lower, estimate.upper)
+            for estimate in estimates
+            if estimate.lower is not None and estimate.upper is not None
+        ]
+    return {device_id: NoiseFloor(noise_floor_ratio(found), len(found)) for device_id, found in bounds.items()}
 
 
 def device_rows(summaries: Sequence[Summary], floors: Mapping[str, NoiseFloor]) -> list[dict[str, Any]]:

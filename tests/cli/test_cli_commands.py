@@ -37,6 +37,14 @@ def test_models_show_and_cost_scale_with_the_batch(cotenant: Cotenant) -> None:
     assert cotenant("models", "cost", "resnet18").out.count("\n") > 1
 
 
+def test_operators_add_up_to_the_model(cotenant: Cotenant) -> None:
+    told = json.loads(cotenant("models", "cost", "vit_ti_16:image=96", "--operators", "--json").out)["costs"][0]
+    for count in ("mac_count", "flop_count", "read_bytes", "write_bytes"):
+        assert sum(group[count] for group in told["operators"]) == told[count]
+    shown = cotenant("models", "cost", "resnet18:image=96", "--operators").out
+    assert re.search(r"^stage0.0.conv2 +Conv\+Add\+Relu +1x64x24x24 ", shown, re.MULTILINE)
+
+
 def test_models_export_writes_graphs_over_one_weights_file(cotenant: Cotenant, tmp_path: Path) -> None:
     done = cotenant("models", "export", "resnet18:image=32", "--batch", "1,2", "--out", tmp_path / "onnx")
     assert done.code == 0, done.err

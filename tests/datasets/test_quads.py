@@ -17,6 +17,7 @@ from cotenant.datasets.quads import (
     noise_floor_ratio,
     quad_log_ratios,
 )
+from cotenant.datasets.statistics import mean_interval
 
 
 def planted(
@@ -97,13 +98,21 @@ def test_gain_is_two_when_free_and_one_when_taking_turns() -> None:
     assert both.value == pytest.approx(1.6)
 
 
-def test_noise_floor_holds_19_of_20_further_nulls() -> None:
+def test_noise_floor_is_how_far_intervals_of_nulls_reach() -> None:
     assert noise_floor_ratio([]) is None
-    assert noise_floor_ratio([1.0, 1.0]) == 1.0
-    assert noise_floor_ratio([0.98]) == pytest.approx((1 / 0.98) ** 12.706, rel=1e-3)  # t with 1 degree of freedom
-    draws = np.exp(np.random.default_rng(5).normal(0, 0.02, (2000, 7)))
-    within = [max(last, 1 / last) <= (noise_floor_ratio(nulls) or 0) for *nulls, last in draws.tolist()]
-    assert 0.93 < np.mean(within) < 0.97
+    assert noise_floor_ratio([(0.95, 1.02)]) == pytest.approx(1 / 0.95)
+    assert noise_floor_ratio([(0.99, 1.01), (0.5, 2.0)]) == pytest.approx(2 ** np.sqrt(0.5), rel=1e-3)
+
+
+def test_noise_floor_holds_nulls_to_come() -> None:
+    rng = np.random.default_rng(5)
+    held = []
+    for _ in range(300):
+        intervals = [mean_interval(quads.tolist(), 0.025) for quads in rng.normal(0, 0.02, (4, 8))]
+        *before, after = [tuple(np.exp([i.lower, i.value, i.upper])) for i in intervals]
+        floor = noise_floor_ratio([(lower, upper) for lower, _, upper in before])
+        held.append(max(after[1], 1 / after[1]) <= floor)
+    assert np.mean(held) >= 0.95
 
 
 @pytest.mark.parametrize(
