@@ -22,9 +22,9 @@ def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
     if quality is None:
         return
     summary = summarise(_measured(rows, quality), resamples=0)
-    for name, value in (("concurrency_gain", summary.gain.value), ("canary_drift", summary.canary_drift_ratio)):
-        if _differ(experiment[f"{name}_ratio"], value):
-            yield "experiments", f"{name}_ratio is {experiment[f'{name}_ratio']}, its executions say {value}"
+    for column, value in _of_experiment(summary).items():
+        if _differ(experiment[column], value):
+            yield "experiments", f"{column} is {experiment[column]}, its executions say {value}"
     for block, gain in zip(rows.blocks, summary.block_gains, strict=True):
         if _differ(block["concurrency_gain_ratio"], gain):
             yield "blocks", f"concurrency_gain_ratio of block {block['block_index']} is not what its executions say"
@@ -38,6 +38,15 @@ def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
                 yield "slowdowns", f"{column} of tenant {tenant} is {stored[tenant][column]}, its quads say {value}"
 
 
+def _of_experiment(summary: Summary) -> dict[str, float | None]:
+    return {
+        "concurrency_gain_ratio": summary.gain.value,
+        "concurrency_gain_lower_ratio": summary.gain.lower,
+        "concurrency_gain_upper_ratio": summary.gain.upper,
+        "canary_drift_ratio": summary.canary_drift_ratio,
+    }
+
+
 def _told(summary: Summary) -> dict[str, dict[str, float | int | None]]:
     found: dict[str, dict[str, float | int | None]] = {}
     for tenant in summary.tenants:
@@ -48,6 +57,8 @@ def _told(summary: Summary) -> dict[str, dict[str, float | int | None]]:
             "slowdown_upper_ratio": slowdown.upper,
             "p95_ratio": tenant.p95.value,
             "cpu_ratio": cpu.ratio if cpu else None,
+            "cpu_lower_ratio": cpu.lower if cpu else None,
+            "cpu_upper_ratio": cpu.upper if cpu else None,
             "solo_p50_ns": slowdown.solo_p50_ns,
             "co_run_p50_ns": slowdown.co_run_p50_ns,
             "quad_count": slowdown.quad_count,
