@@ -21,8 +21,16 @@ def read_table(folder: Path, name: str) -> pa.Table:
         UserError: No such table, no dataset there, or one of a newer cotenant.
         WorkError: A file is damaged.
     """
-    tables = [pq.ParquetFile(path).read() for path in table_files(folder, name)]
-    return tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries()
+    parts = [part for path in table_files(folder, name) for part in _parts(pq.ParquetFile(path))]
+    return pa.concat_tables(parts).unify_dictionaries()
+
+
+def _parts(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    """Yield row groups one by one: pyarrow cannot read lists of dictionary-encoded words from several at once."""
+    if not file.num_row_groups:
+        yield file.schema_arrow.empty_table()
+    for group in range(file.num_row_groups):
+        yield file.read_row_group(group)
 
 
 def table_files(folder: Path, name: str) -> list[Path]:
