@@ -33,7 +33,7 @@ def profile_spec(where: Where, models: Sequence[str], batch_sizes: Sequence[int]
 def colocate_spec(
     where: Where, first: tuple[str, int], second: tuple[str, int], quality: dict[str, Any] | None = None
 ) -> CampaignSpec:
-    """Two engines alone and beside each other, with one null co-location for the noise floor.
+    """Two engines alone and beside each other, with null co-locations for the noise floor.
 
     `first` and `second` are (model, batch size).
     """
@@ -46,7 +46,7 @@ def colocate_spec(
         "engines": [{"models": [model], "batch_sizes": [size]} for model, size in dict.fromkeys([first, second])],
         "experiments": [
             {"kind": "pair", "pairs": [labels]},
-            {"kind": "null", "count": 1},
+            {"kind": "null", "count": len(set(labels))},  # each tenant once beside the idle other
             {"kind": "solo"},
         ],
         "quality": quality or {},
