@@ -141,6 +141,7 @@ class Maker:
         self.noise = noise
         self.quads = quads
         self.lanes = lanes
+        self.cpu_part: float | None = 0.9  # of the span; None where the runner does not tell
         (folder / "raw").mkdir(parents=True, exist_ok=True)
         (folder / "failed").mkdir(exist_ok=True)
         (folder / "campaign.yaml").write_text("name: planted\n")
@@ -241,7 +242,7 @@ class Maker:
             "engines": [engine(label) for label in dict.fromkeys(labels)], "tenants": lanes, "blocks": blocks,
             "lane_count": self.lanes, **changes,
         }  # fmt: skip
-        raw.write_raw(self.folder / "raw", experiment_id, executions_table(rows), metadata(**facts))
+        raw.write_raw(self.folder / "raw", experiment_id, executions_table(rows, self.cpu_part), metadata(**facts))
         return experiment_id
 
 
