@@ -1,0 +1,103 @@
+"""Verdicts say what the facts say: each reason has its own fact, and the worst of them decides."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from raw_campaign import QUALITY, SELF_TEST, Maker
+
+from cotenant.datasets.build import build_dataset
+from cotenant.datasets.read import read_table
+from cotenant.datasets.verdicts import REASONS, Facts, TenantFacts, judge
+
+SLOWED = TenantFacts(ratio=1.3, lower=1.2, upper=1.4, within_noise=False, stop_reason="narrow")
+NO_BOUNDS = replace(SLOWED, lower=None, upper=None)
+UNTOUCHED = replace(SLOWED, ratio=1.0, lower=0.99, upper=1.01, within_noise=True)
+SOUND = Facts(
+    kind="pair",
+    oversubscribed=False,
+    host_has_own_core=True,
+    self_test_passed=True,
+    gain_ratio=1.6,
+    gain_min_ratio=1.05,
+    canary_drift_ratio=1.02,
+    canary_drift_max_ratio=0.1,
+    tenants=[SLOWED, SLOWED],
+)
+BY_FACT: dict[str, dict[str, Any]] = {
+    "oversubscribed": {"oversubscribed": True},
+    "no_core_for_host": {"host_has_own_core": False},
+    "self_test_missing": {"self_test_passed": None},
+    "self_test_failed": {"self_test_passed": False},
+    "saturated": {"gain_ratio": 1.04},
+    "canary_drift": {"canary_drift_ratio": 1.11},
+    "cap_reached": {"tenants": [SLOWED, replace(SLOWED, stop_reason="cap")]},
+    "too_few_samples": {"tenants": [SLOWED, NO_BOUNDS]},
+    "within_noise": {"tenants": [UNTOUCHED, UNTOUCHED]},
+    "null_control_off": {"kind": "null", "tenants": [SLOWED]},
+}
+
+
+def test_a_sound_pair_has_nothing_against_it() -> None:
+    assert judge(SOUND) == ("ok", [])
+
+
+@pytest.mark.parametrize("reason", BY_FACT)
+def test_each_fact_has_its_reason_and_that_its_weight(reason: str) -> None:
+    weight = {"note": "ok", "mark": "marked", "fail": "failed"}[REASONS[reason].severity]
+    assert judge(replace(SOUND, **BY_FACT[reason])) == (weight, [reason])
+
+
+def test_turns_are_serialised_where_the_self_test_failed_too() -> None:
+    facts = replace(SOUND, self_test_passed=False, gain_ratio=1.0)
+    assert judge(facts) == ("failed", ["self_test_failed", "serialised"])
+    assert set(BY_FACT) | {"serialised"} == set(REASONS)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"gain_ratio": 1.05},
+        {"gain_ratio": None},
+        {"canary_drift_ratio": 1.09},
+        {"canary_drift_ratio": None},
+        {"tenants": [SLOWED, UNTOUCHED]},
+        {"tenants": [SLOWED, replace(SLOWED, within_noise=None)]},
+        {"kind": "null", "tenants": [UNTOUCHED], "gain_ratio": None},
+        {"kind": "solo", "tenants": [], "self_test_passed": None, "gain_ratio": None},
+    ],
+)
+def test_up_to_its_threshold_nothing_is_a_reason_nor_what_does_not_apply(facts: dict[str, Any]) -> None:
+    assert judge(replace(SOUND, **facts)) == ("ok", [])
+
+
+def test_reasons_are_sorted_and_the_worst_decides() -> None:
+    facts = replace(SOUND, oversubscribed=True, host_has_own_core=False, self_test_passed=False, gain_ratio=0.9)
+    assert judge(facts) == ("failed", ["no_core_for_host", "oversubscribed", "self_test_failed", "serialised"])
+
+
+def test_a_self_test_that_failed_marks_itself() -> None:
+    facts = replace(SOUND, kind="self_test", self_test_passed=False, tenants=[], gain_ratio=None)
+    assert judge(facts) == ("marked", ["self_test_failed"])
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "facts", "verdict", "reasons"),
+    [
+        (1.2, {}, "ok", []),
+        (2.0, {}, "ok", ["saturated"]),
+        (2.0, {"self_test": SELF_TEST | {"passed": False}}, "failed", ["self_test_failed", "serialised"]),
+        (1.2, {"self_test": None}, "marked", ["self_test_missing"]),
+        (2.0, {"oversubscribed": True}, "marked", ["oversubscribed", "saturated"]),
+        (1.2, {"stops": [{"tenant": "a", "stop_reason": "cap"}]}, "marked", ["cap_reached"]),
+        (1.2, {"quality": QUALITY | {"gain_min_ratio": 1.7}}, "ok", ["saturated"]),
+    ],
+)
+def test_raw_facts_lead_to_verdicts(
+    tmp_path: Path, slowdown: float, facts: dict[str, Any], verdict: str, reasons: list[str]
+) -> None:
+    Maker(tmp_path, slowdown=slowdown, quads=3).pair("resnet18@1", "vit_ti_16@1", **facts)
+    build_dataset(tmp_path)
+    (row,) = read_table(tmp_path, "experiments").to_pylist()
+    assert (row["verdict"], row["verdict_reasons"]) == (verdict, reasons)
