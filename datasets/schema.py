@@ -8,6 +8,11 @@ import pyarrow as pa
 from cotenant.datasets.columns import NAMED_UNITS, SCHEMA_VERSION, TABLES, UNIT_SUFFIXES, Column, Table
 
 METADATA_KEY = b"cotenant"
+SAME_EVERYWHERE = ("null_reasons", "censored", "co_censored")
+PAGE_HEAD = f"""# Tables of a dataset
+
+Schema version {SCHEMA_VERSION}, from `datasets/columns.py` by `python -m cotenant.datasets.schema > docs/tables.md`.
+Where a value is null, `null_reasons` of its row says why; for executions and overlaps, that of their experiment."""
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -38,8 +43,8 @@ def unit_of_name(name: str) -> str:
 
 
 def columns_page() -> str:
-    """Return all tables and columns as Markdown."""
-    return "\n\n".join(_section(table) for table in TABLES.values()) + "\n"
+    """Return all tables and columns as Markdown: the page docs/tables.md."""
+    return "\n\n".join([PAGE_HEAD, *(_section(table) for table in TABLES.values()), _words()]) + "\n"
 
 
 def _section(table: Table) -> str:
@@ -51,12 +56,26 @@ def _section(table: Table) -> str:
         "|---|---|---|---|---|",
     ]
     for column in table.columns:
-        meaning = column.meaning
-        if column.words is not None:
-            meaning += ": " + ", ".join(f"`{word}`" for word in column.words)
+        meaning = column.meaning + (" ([words](#words))" if column.words else "")
         null = "yes" if column.nullable else ""
         lines.append(f"| `{column.name}` | {type_name(column.type)} | {column.unit} | {null} | {meaning} |")
     return "\n".join(lines)
+
+
+def _words() -> str:
+    """Return what each word means, once for all columns that may hold it."""
+    lists: dict[tuple[tuple[str, str], ...], dict[str, None]] = {}
+    for table in TABLES.values():
+        for column in table.columns:
+            if column.words:
+                everywhere = column.name in SAME_EVERYWHERE
+                name = column.name if everywhere else f"{table.name}.{column.name}"
+                lists.setdefault(tuple(column.words.items()), {})[name] = None
+    sections = ["## Words"]
+    for meanings, names in lists.items():
+        title = ", ".join(f"`{name}`" for name in names)
+        sections.append("\n".join([f"### {title}", "", *(f"- `{word}`: {meaning}" for word, meaning in meanings)]))
+    return "\n\n".join(sections)
 
 
 def type_name(kind: pa.DataType) -> str:
@@ -68,3 +87,7 @@ def type_name(kind: pa.DataType) -> str:
     if pa.types.is_map(kind):
         return f"map of {type_name(kind.key_type)} to {type_name(kind.item_type)}"
     return str(kind)
+
+
+if __name__ == "__main__":
+    print(columns_page(), end="")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cotenant.datasets.schema import columns_page
 from cotenant.profiler.cli.lazy import LazyGroup
 from cotenant.profiler.cli.main import command
 
@@ -68,3 +69,9 @@ def test_shown_make_targets_exist() -> None:
 def test_decisions_are_numbered_without_gaps() -> None:
     numbers = [int(path.name[:4]) for path in sorted((ROOT / "docs" / "decisions").glob("*.md"))]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_page_of_tables_is_that_of_the_columns() -> None:
+    assert (ROOT / "docs" / "tables.md").read_text() == columns_page(), (
+        "python -m cotenant.datasets.schema > docs/tables.md"
+    )
