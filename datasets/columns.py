@@ -30,7 +30,13 @@ UNIT_SUFFIXES = {
     "bytes_per_s": "bytes/s",
     "items_per_s": "items/s",
 }
-NAMED_UNITS = {"fraction": "ratio", "offered_load": "ratio", "lanes": "count", "replay_passes": "count"}  # the design's
+NAMED_UNITS = {  # the design's names without a suffix
+    "fraction": "ratio",
+    "offered_load": "ratio",
+    "lanes": "count",
+    "replay_passes": "count",
+    "batch_size": "count",
+}
 
 
 @dataclass(frozen=True)
@@ -355,8 +361,10 @@ EXECUTIONS = Table(
         _one_of("co_censored", words.CENSORED, "The same of those that ran beside it"),
         _ratio("slowdown_ratio", "Span over the engine's median solo span"),
         _ratio("interference_ratio", "Span over the 95th percentile of the engine's solo span"),
-        Column("remaining_solo_ns", IDS, "ns", "At dispatch: solo time left of each execution in flight", True),
-        Column("queued_count", COUNTS, "count", "At dispatch: requests queued per tenant, in tenant order", True),
+        Column("remaining_solo_ns", IDS, "ns", "At dispatch: solo time left of each execution in flight", True, low=0),
+        Column(
+            "queued_count", COUNTS, "count", "At dispatch: requests queued per tenant, in tenant order", True, low=0
+        ),
         Column("marks", WORDS, "", "What to keep in mind", words=words.MARKS),
     ),
 )
