@@ -12,10 +12,9 @@ import pyarrow as pa
 from cotenant.datasets.check_subjects import DatasetCheck, ExperimentCheck, ExperimentRows, Finding, SmallTables
 from cotenant.datasets.columns import TABLES
 from cotenant.datasets.folders import campaign_folder, dataset_folder
-from cotenant.datasets.read import experiment_slices, read_table, table_files
+from cotenant.datasets.read import TableDamagedError, experiment_slices, read_table, table_files
 from cotenant.datasets.schema import arrow_schema
 from cotenant.datasets.schema_faults import schema_faults
-from cotenant.models.errors import WorkError
 
 LARGE = ("executions", "overlaps")
 FINDINGS_MAX = 20  # of one check in one table; more of the same tell nothing new
@@ -41,21 +40,26 @@ def check_dataset(folder: Path) -> CheckReport:
         UserError: There is no dataset, or it is of a newer cotenant.
     """
     dataset = dataset_folder(folder)
-    dataset_checks, experiment_checks = all_checks()
-    names = [check.name for check in dataset_checks] + [check.name for check in experiment_checks]
-    checked = ["schema", "order", *names]
     findings = list(_schema(dataset))
     if findings:
         return CheckReport(findings, ["schema"])
+    try:
+        return _check_values(dataset, campaign_folder(folder))
+    except TableDamagedError as error:  # its footer is whole, its pages are not
+        return CheckReport([Finding("schema", error.table, str(error))], ["schema"])
+
+
+def _check_values(dataset: Path, campaign: Path | None) -> CheckReport:
+    dataset_checks, experiment_checks = all_checks()
     tables = {name: read_table(dataset, name) for name in TABLES if name not in LARGE}
-    small = SmallTables(dataset, campaign_folder(folder), tables)
-    for check in dataset_checks:
-        findings += [Finding(check.name, *found) for found in check.run(small)]
+    small = SmallTables(dataset, campaign, tables)
+    findings = [Finding(check.name, *found) for check in dataset_checks for found in check.run(small)]
     order = list(_order(dataset))
     findings += order
     if not order:
         findings += _experiments(small, experiment_checks)
-    return CheckReport(_limited(findings), checked)
+    names = [check.name for check in dataset_checks] + [check.name for check in experiment_checks]
+    return CheckReport(_limited(findings), ["schema", "order", *names])
 
 
 @cache
@@ -75,7 +79,7 @@ def _schema(dataset: Path) -> Iterator[Finding]:
         try:
             for path in table_files(dataset, name):
                 yield from (Finding("schema", name, fault) for fault in schema_faults(path, TABLES[name]))
-        except WorkError as error:
+        except TableDamagedError as error:
             yield Finding("schema", name, str(error))
 
 
@@ -143,7 +147,6 @@ class _Slices:
 
 
 def _empty(name: str) -> pa.Table:
-
     return arrow_schema(TABLES[name]).empty_table()
 
 

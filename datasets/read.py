@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,55 +15,73 @@ from cotenant.datasets.schema import METADATA_KEY
 from cotenant.models.errors import UserError, WorkError
 
 
+class TableDamagedError(WorkError):
+    """A file of a dataset cannot be read as the table that it should be."""
+
+    def __init__(self, path: Path, table: str, what: str) -> None:
+        super().__init__(f"{path} {what}; derive the dataset again with `cotenant dataset build`")
+        self.table = table
+
+
 def read_table(folder: Path, name: str) -> pa.Table:
     """Read a table of a campaign folder or its dataset/.
 
     Raises:
         UserError: No such table, no dataset there, or one of a newer cotenant.
-        WorkError: A file is damaged.
+        TableDamagedError: A file is missing or damaged.
     """
-    parts = [part for path in table_files(folder, name) for part in _parts(pq.ParquetFile(path))]
+    parts = [part for path in table_files(folder, name) for part in _row_groups(path, name)]
     return pa.concat_tables(parts).unify_dictionaries()
-
-
-def _parts(file: pq.ParquetFile) -> Iterator[pa.Table]:
-    """Yield row groups one by one: pyarrow cannot read lists of dictionary-encoded words from several at once."""
-    if not file.num_row_groups:
-        yield file.schema_arrow.empty_table()
-    for group in range(file.num_row_groups):
-        yield file.read_row_group(group)
 
 
 def table_files(folder: Path, name: str) -> list[Path]:
     """Return a table's files, each checked to be one; raises as `read_table`."""
     if name not in TABLES:
         raise UserError(f"there is no table {name!r}; tables: {', '.join(TABLES)}")
-    dataset = dataset_folder(folder)
-    paths = sorted((dataset / name).rglob("*.parquet"))
+    place = dataset_folder(folder) / name
+    paths = sorted(place.rglob("*.parquet"))
     if not paths:
-        raise WorkError(f"{dataset / name} has no Parquet file; derive the dataset again with `cotenant dataset build`")
+        raise TableDamagedError(place, name, "has no Parquet file")
     for path in paths:
         _check_file(path, name)
     return paths
 
 
 def _check_file(path: Path, name: str) -> None:
-    try:
+    with _damage_told(path, name):
         schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise WorkError(
-            f"{path} is truncated or no Parquet file; derive the dataset again with `cotenant dataset build`"
-        ) from error
-    identity = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
-    if identity.get("table") != name:
-        raise WorkError(
-            f"{path} is no {name} table of cotenant; derive the dataset again with `cotenant dataset build`"
-        )
-    version = str(identity["schema_version"])
-    if int(version.partition(".")[0]) > int(SCHEMA_VERSION.partition(".")[0]):
+    try:
+        identity = json.loads((schema.metadata or {})[METADATA_KEY])
+        found, version = identity["table"], str(identity["schema_version"])
+        major = int(version.partition(".")[0])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TableDamagedError(path, name, "was not written by cotenant") from error
+    if found != name:
+        raise TableDamagedError(path, name, f"is no {name} table of cotenant")
+    if major > int(SCHEMA_VERSION.partition(".")[0]):
         raise UserError(
             f"{path} has schema version {version}, this cotenant reads up to {SCHEMA_VERSION}; install a newer cotenant"
         )
+
+
+@contextmanager
+def _damage_told(path: Path, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise TableDamagedError(path, name, "is truncated, damaged or no Parquet file") from error
+
+
+def _row_groups(path: Path, name: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """Yield row groups one by one: pyarrow cannot read lists of dictionary-encoded words from several at once."""
+    with _damage_told(path, name):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    if not file.num_row_groups:
+        yield file.schema_arrow.empty_table()
+    for group in range(file.num_row_groups):
+        with _damage_told(path, name):
+            rows = file.read_row_group(group, columns)
+        yield rows
 
 
 def experiment_slices(folder: Path, name: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
@@ -76,9 +95,8 @@ def experiment_slices(folder: Path, name: str, columns: list[str] | None = None)
     current: str | None = None
     parts: list[pa.Table] = []
     for path in table_files(folder, name):
-        file = pq.ParquetFile(path)
-        for group in range(file.num_row_groups):
-            for experiment_id, part in _runs(file.read_row_group(group, columns)):
+        for group in _row_groups(path, name, columns):
+            for experiment_id, part in _runs(group):
                 if current is not None and experiment_id != current:
                     yield current, pa.concat_tables(parts)
                     parts = []
