@@ -62,11 +62,8 @@ def overlap_intervals(start_ns: Ints, end_ns: Ints) -> OverlapIntervals:
     if len(wrong):
         raise ValueError(f"execution {wrong[0]} does not end after it starts; {len(wrong)} such executions")
     by_start, by_end = _order(start_ns), _order(end_ns)
-    stamps, first, last, live = _number_stamps(start_ns, end_ns, by_start, by_end)
-    row_offsets = _offsets(last - first)
-    pairs = np.concatenate((np.zeros(1, np.int64), np.cumsum(live - 1)))  # others seen up to each stamp, if live
-    co_starts = _offsets(pairs[last] - pairs[first])
-    filled = _fill(by_start, by_end, first, last, stamps, row_offsets, co_starts, int(live.max(initial=0)))
+    stamps, first, last, others, live_max = _number_stamps(start_ns, end_ns, by_start, by_end)
+    filled = _fill(by_start, by_end, first, last, stamps, _offsets(last - first), _offsets(others), live_max)
     return OverlapIntervals(*filled)
 
 
@@ -83,28 +80,32 @@ def _offsets(counts: Ints) -> Ints:
 
 
 @compiled
-def _number_stamps(start_ns: Ints, end_ns: Ints, by_start: Ints, by_end: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-    """Return the distinct stamps, each execution's first and last one, and how many are live after each."""
+def _number_stamps(start_ns: Ints, end_ns: Ints, by_start: Ints, by_end: Ints) -> tuple[Ints, Ints, Ints, Ints, int]:
+    """Return the distinct stamps; each execution's first and last one and how many its rows list; the most live."""
     count = len(start_ns)
     stamps = np.empty(2 * count, np.int64)
-    live = np.empty(2 * count, np.int64)
     first = np.empty(count, np.int64)
     last = np.empty(count, np.int64)
-    started = ended = found = 0
+    others = np.empty(count, np.int64)
+    started = ended = found = live_max = 0
+    listed = 0  # by one that is live from the first stamp on; what others list is a difference of two such
     while ended < count:
         now = end_ns[by_end[ended]]
         if started < count and start_ns[by_start[started]] < now:
             now = start_ns[by_start[started]]
         while ended < count and end_ns[by_end[ended]] == now:
             last[by_end[ended]] = found
+            others[by_end[ended]] = listed - others[by_end[ended]]
             ended += 1
         while started < count and start_ns[by_start[started]] == now:
             first[by_start[started]] = found
+            others[by_start[started]] = listed
             started += 1
         stamps[found] = now
-        live[found] = started - ended
         found += 1
-    return stamps[:found], first, last, live[:found]
+        listed += started - ended - 1
+        live_max = max(live_max, started - ended)
+    return stamps[:found], first, last, others, live_max
 
 
 @compiled
