@@ -1,6 +1,7 @@
 """What a machine may lack: such tests are skipped with a reason, or fail where that thing is required."""
 
 import os
+import signal
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -10,6 +11,12 @@ REQUIRED = frozenset(filter(None, os.environ.get("COTENANT_REQUIRE", "").split("
 REQUIRED_MARKERS = {"oracle": "oracles"}  # marker -> its word in COTENANT_REQUIRE
 
 Require = Callable[[str, bool, str], None]
+
+
+# A shell starts its background jobs with Ctrl-C ignored, and every child inherits that: tests that press it could not
+# stop anything. With a handler here, the commands that tests start get the system's default again.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -35,9 +35,7 @@ def main() -> int:
             raise
         return EXIT_BROKEN_PIPE  # the one thing that click exits for by itself here: the reader has gone
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # the reader has gone; let the flush at exit pass
+        _drop_what_is_left_to_print()
         return EXIT_BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         print(go_on_line(arguments), file=sys.stderr)
@@ -50,7 +48,17 @@ def main() -> int:
         if told is None:
             raise
         print(f"Error: {told.line}", file=sys.stderr)
+        if isinstance(error, OSError):
+            _drop_what_is_left_to_print()
         return told.exit_code
+
+
+def _drop_what_is_left_to_print() -> None:
+    """Where stdout takes nothing more, the interpreter's own flush at exit would fail again and change our exit code."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
