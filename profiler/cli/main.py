@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _drop_what_is_left_to_print() -> None:
-    """Where stdout takes nothing more, the interpreter's own flush at exit would fail again and change our exit code."""
+    """Where stdout takes no more, the interpreter's own flush at exit would fail again and change our exit code."""
     try:
         sys.stdout.flush()
     except OSError:
