@@ -10,7 +10,7 @@ ORACLES ?= 1
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-ORACLES_READY := $(if $(filter-out 0,$(ORACLES)),$(if $(wildcard requirements/oracles.txt),.venv/.oracles))
+ORACLES_READY := $(if $(filter-out 0,$(ORACLES)),.venv/.oracles)
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ clean: ## remove .venv and everything built; measured data stays
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.test: .venv/.run requirements/test.txt requirements/bench.txt
+.venv/.test: .venv/.run requirements/test.txt
 	@echo "installing what the tests need"
 	@$(PIP) -r requirements/test.txt
 	@touch $@

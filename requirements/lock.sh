@@ -16,13 +16,17 @@ names = project["optional-dependencies"][sys.argv[1]] if sys.argv[1:] else ["set
 print("\n".join(names))
 PYTHON
 }
-installed() { pip list --format=freeze --exclude pip | sort --ignore-case; }
+# without what a build adds to its version (torch's +cpu): which build of a version is taken, pip's own settings say
+installed() { pip list --format=freeze --exclude pip | sed 's/+[^+]*$//' | sort --ignore-case; }
+pin() { # pin EXTRA BASE: write EXTRA.txt, which adds to BASE.txt
+    fresh
+    pip install --quiet --requirement "$2.txt" --requirement <(wanted "$1")
+    { echo "-r $2.txt"; installed | grep --invert-match --line-regexp --fixed-strings --file <(cat run.txt "$2.txt"); } > "$1.txt"
+}
 
 fresh
 pip install --quiet --upgrade --requirement <(wanted)
 installed > run.txt
-for extra in test bench; do
-    fresh
-    pip install --quiet --requirement run.txt --requirement <(wanted $extra)
-    { echo "-r run.txt"; installed | grep --invert-match --line-regexp --fixed-strings --file run.txt; } > $extra.txt
-done
+pin test run
+pin bench run
+pin oracles test
