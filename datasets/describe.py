@@ -1,6 +1,5 @@
 """Tell in plain words what a dataset holds and says."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from cotenant.datasets.columns import TABLES
 from cotenant.datasets.folders import campaign_folder, dataset_folder
 from cotenant.datasets.read import read_table, table_files
+from cotenant.datasets.undone import undone
 from cotenant.datasets.verdicts import REASONS
 
 SLOWDOWNS_SHOWN = 5
@@ -80,7 +80,7 @@ def describe_dataset(folder: Path) -> Description:
         name: read_table(dataset, name).to_pylist()
         for name in ("devices", "engines", "solo_profiles", "throughputs", "experiments", "slowdowns")
     }
-    labels = {row["engine_id"]: f"{row['model']}@{row['batch_size']}" for row in tables["engines"]}
+    labels = _labels(tables["engines"])
     experiments = {row["experiment_id"]: row for row in tables["experiments"]}
     slowdowns = [
         _slowdown(row, experiments[row["experiment_id"]], labels)
@@ -104,6 +104,19 @@ def describe_dataset(folder: Path) -> Description:
         within_noise_count=sum(found.within_noise is True for found in slowdowns),
         missing=list(_missing(tables, labels, campaign_folder(folder))),
     )
+
+
+def _labels(engines: Sequence[Row]) -> dict[str, str]:
+    """Name engines as people do: model@batch, with the precision and then the id where that alone is not one engine."""
+    named = {row["engine_id"]: (f"{row['model']}@{row['batch_size']}", f" {row['precision']}") for row in engines}
+    short = Counter(label for label, _ in named.values())
+    longer = Counter(named.values())
+    return {
+        engine_id: label
+        + (precision if short[label] > 1 else "")
+        + (f" {engine_id}" if longer[label, precision] > 1 else "")
+        for engine_id, (label, precision) in named.items()
+    }
 
 
 def _row_count(dataset: Path, name: str) -> int:
@@ -167,24 +180,8 @@ def _missing(tables: dict[str, list[Row]], labels: dict[str, str], campaign: Pat
     exceeding = sum(dict(row["null_reasons"]).get("sm_pct") == "exceeds_peak" for row in tables["throughputs"])
     if exceeding:
         yield f"{exceeding} engines exceed the measured compute peak: their sm_pct is null"
-    yield from _not_done(tables, campaign)
-
-
-def _not_done(tables: dict[str, list[Row]], campaign: Path | None) -> Iterator[str]:
-    if campaign is None:
-        return
-    failed = sorted((campaign / "failed").glob("*.json"))
-    if failed:
-        kinds = Counter(str(json.loads(path.read_text(encoding="utf-8")).get("class")) for path in failed)
-        told = ", ".join(f"{kind} {count}x" for kind, count in sorted(kinds.items()))
-        yield f"{len(failed)} experiments failed ({told}); see {campaign / 'failed'}"
-    plan = campaign / "plan.json"
-    if plan.is_file():
-        done = {row["cell_id"] for row in tables["experiments"]}
-        cells = json.loads(plan.read_text(encoding="utf-8"))["cells"]
-        left = sum(cell["cell_id"] not in done for cell in cells)
-        if left:
-            yield f"{left} of {len(cells)} planned experiments are not in the dataset (`cotenant campaign run` goes on)"
+    if campaign is not None:
+        yield from undone(campaign, {row["cell_id"] for row in tables["experiments"]})
 
 
 def _lines(found: Description) -> Iterator[str]:

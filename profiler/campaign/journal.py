@@ -86,8 +86,7 @@ class Journal:
     def write_failure(self, experiment_id: str, failure: dict[str, Any]) -> None:
         """Keep a failure as data, counting how often it happened."""
         path = self.failed / f"{experiment_id}.json"
-        before = json.loads(path.read_text()) if path.exists() else {"count": 0}
-        self._write_json(path, {**failure, "count": int(before["count"]) + 1})
+        self._write_json(path, {**failure, "count": _failure_count(path) + 1})
 
     def forget_failure(self, experiment_id: str) -> None:
         """Remove the failure of an experiment that has succeeded since."""
@@ -115,6 +114,16 @@ def stored_plan(folder: Path) -> dict[str, Any]:
         plan = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{folder} has no plan.json; start it with `cotenant campaign run`") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged; `cotenant campaign run` writes it again") from error
-    return dict(plan)
+    except ValueError:
+        plan = None
+    if not isinstance(plan, dict) or not isinstance(plan.get("cells"), list):
+        raise UserError(f"{path} is damaged; `cotenant campaign run` writes it again")
+    return plan
+
+
+def _failure_count(path: Path) -> int:
+    """Return how often an experiment has failed before; a record that cannot be read counts for none."""
+    try:
+        return int(json.loads(path.read_bytes())["count"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return 0

@@ -1,10 +1,11 @@
 """Is interference on this machine real, and is time slicing told apart from it?
 
-    python scripts/benchmarks/interference.py [--probe NAME ...] [--quads N] [--executions N] [--json]
+    python scripts/benchmarks/interference.py [--load NAME ...] [--quads N] [--executions N] [--json]
 
-A probe runs on lane 0 alone and beside a copy of itself on lane 1, in ABBA quads of short blocks. On cores of their
-own, contention for cache and memory slows both down and costs CPU time in the same ratio. The control puts two compute
-probes, which share nothing but the core, on one core: the span grows by time slicing, and CPU time stays as it was.
+A load (a model at batch size 1, or a probe) runs on lane 0 alone and beside a copy of itself on lane 1, in ABBA quads
+of short blocks. On cores of their own, contention for cache and memory slows both down and costs CPU time in the same
+ratio. The control puts two compute probes, which share nothing but the core, on one core: the span grows by time
+slicing, and CPU time stays as it was.
 """
 
 import argparse
@@ -19,13 +20,21 @@ from cotenant.runners.engine_cache import default_cache
 from cotenant.runners.onnxruntime_cpu import RUNNER
 from cotenant.runners.protocol import Completion, Engine, Lane, Loaded, Session
 
-PROBES = ("probe:dram:100", "probe:cache:100", "probe:compute:100")
+# models that do little with each of many weights, so that moving them is the work; then each level of the machine
+LOADS = (
+    "roberta_small:seq=8",
+    "vit_s_32:image=32",
+    "probe:dram:100",
+    "probe:cache:100",
+    "probe:compute:100",
+)
 CONTROL = "probe:compute:100"
 ALPHA = 0.05
 SLOWDOWN_MIN = 1.05
 CPU_TOLERANCE = 0.05
 SLICED_MIN = 1.5  # two lanes on one core should take about twice as long
 QUADS = (("solo", "both", "both", "solo"), ("both", "solo", "solo", "both"))
+BLOCK_NS = 150_000_000  # at least; shorter blocks of short executions scatter more
 HANG_NS = 60_000_000_000
 
 Medians = tuple[float, float]  # span, CPU time
@@ -54,6 +63,8 @@ def measure(engine: Engine, isolation: str, quads: int, executions: int) -> dict
     with RUNNER.open(RUNNER.device(None), [Lane(), Lane()], isolation) as session:
         loaded = [session.load(lane, engine) for lane in (0, 1)]
         marks = {"isolation_observed": session.isolation_observed, "oversubscribed": session.oversubscribed}
+        warm_ns, _ = run_block(session, loaded[:1], executions)
+        executions = max(executions, math.ceil(BLOCK_NS / warm_ns))
         for quad in range(-1, quads):  # the first quad warms everything up
             arms: dict[str, list[Medians]] = {"solo": [], "both": []}
             for arm in QUADS[quad % 2]:
@@ -87,43 +98,43 @@ def bounds(logs: list[float]) -> list[float]:
 def show(name: str, result: dict[str, Any]) -> str:
     slowdown, cpu = ("{:.3f} [{:.3f}, {:.3f}]".format(*result[key]) for key in ("slowdown", "cpu"))
     marks = f"cpu / slowdown {result['agreement']:.3f}  {result['isolation_observed']}"
-    return f"{name:<18} {result['solo_ns'] / 1e6:6.2f} ms alone  slowdown {slowdown}  cpu {cpu}  {marks}"
+    return f"{name:<20} {result['solo_ns'] / 1e6:6.2f} ms alone  slowdown {slowdown}  cpu {cpu}  {marks}"
 
 
-def judge(probes: dict[str, dict[str, Any]], control: dict[str, Any]) -> dict[str, bool]:
-    contended = [own for own in probes.values() if own["slowdown"][1] > SLOWDOWN_MIN]
+def judge(loads: dict[str, dict[str, Any]], control: dict[str, Any]) -> dict[str, bool]:
+    contended = [own for own in loads.values() if own["slowdown"][1] > SLOWDOWN_MIN]
     return {
         "slowed": bool(contended),
         "cpu_grows_alike": any(abs(own["agreement"] - 1) <= CPU_TOLERANCE for own in contended),
-        "control_flagged": control["oversubscribed"] and not any(own["oversubscribed"] for own in probes.values()),
+        "control_flagged": control["oversubscribed"] and not any(own["oversubscribed"] for own in loads.values()),
         "control_is_time_slicing": control["slowdown"][1] > SLICED_MIN and abs(control["cpu"][0] - 1) <= CPU_TOLERANCE,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--probe", nargs="+", default=list(PROBES))
+    parser.add_argument("--load", nargs="+", default=list(LOADS))
     parser.add_argument("--quads", type=int, default=16)
-    parser.add_argument("--executions", type=int, default=12, help="in one block")
+    parser.add_argument("--executions", type=int, default=12, help="in one block, at least")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     device = RUNNER.device(None)
     own_cores, one_core = RUNNER.isolations()
 
-    def run(probe: str, isolation: str) -> dict[str, Any]:
-        engine = RUNNER.build(probe, 1, "fp32", RUNNER.target(device), default_cache())
+    def run(load: str, isolation: str) -> dict[str, Any]:
+        engine = RUNNER.build(load, 1, "fp32", RUNNER.target(device), default_cache())
         result = measure(engine, isolation, arguments.quads, arguments.executions)
         if not arguments.json:
-            print(show(probe, result), flush=True)
+            print(show(load, result), flush=True)
         return result
 
     if not arguments.json:
-        print(f"{device.device_type}: a probe beside a copy of itself, {arguments.quads} quads")
-    probes = {probe: run(probe, own_cores) for probe in arguments.probe}
+        print(f"{device.device_type}: a load beside a copy of itself, {arguments.quads} quads")
+    loads = {load: run(load, own_cores) for load in arguments.load}
     control = run(CONTROL, one_core)
-    verdict = judge(probes, control)
+    verdict = judge(loads, control)
     if arguments.json:
-        print(json.dumps({"device": device.device_type, "probes": probes, "control": control, "verdict": verdict}))
+        print(json.dumps({"device": device.device_type, "loads": loads, "control": control, "verdict": verdict}))
     else:
         print(", ".join(f"{name}: {holds}" for name, holds in verdict.items()))
     sys.exit(0 if all(verdict.values()) else 1)

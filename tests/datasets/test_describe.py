@@ -11,6 +11,7 @@ from raw_campaign import PEAKS, SELF_TEST, SPANS_NS, Maker, small_campaign
 from cotenant.datasets.build import build_dataset
 from cotenant.datasets.columns import TABLES
 from cotenant.datasets.describe import SLOWDOWNS_SHOWN, Description, describe_dataset
+from cotenant.datasets.describe import _labels as named
 from cotenant.datasets.read import read_table
 from cotenant.models.errors import UserError
 
@@ -148,6 +149,36 @@ def test_what_failed_and_what_is_not_done_is_told(campaign: Path, tmp_path: Path
     ]
     shutil.copytree(folder / "dataset", tmp_path / "alone")
     assert describe_dataset(tmp_path / "alone").missing == [], "a dataset on its own has no plan"
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b"null", b"\xff", b'{"cells": 3}', b'{"cells": [{}]}'])
+def test_damaged_records_of_what_is_not_done_are_told(campaign: Path, tmp_path: Path, damaged: bytes) -> None:
+    folder = tmp_path / "campaign"
+    shutil.copytree(campaign, folder)
+    Maker(folder).failure("one")
+    (folder / "plan.json").write_bytes(damaged)
+    (record,) = (folder / "failed").iterdir()
+    record.write_bytes(damaged)
+    assert describe_dataset(folder).missing == [
+        f"1 experiments failed (unreadable record 1x); see {folder / 'failed'}",
+        f"{folder / 'plan.json'} is damaged: how much is left is unknown (`cotenant campaign run` writes it again)",
+    ]
+
+
+def test_engines_of_one_name_are_told_apart() -> None:
+    same = {"model": "resnet18", "batch_size": 1}
+    engines = [
+        {"engine_id": "a", "precision": "fp32", **same},
+        {"engine_id": "b", "precision": "fp16", **same},
+        {"engine_id": "c", "precision": "fp16", **same},
+        {"engine_id": "d", "precision": "fp16", "model": "resnet18", "batch_size": 2},
+    ]
+    assert named(engines) == {
+        "a": "resnet18@1 fp32",
+        "b": "resnet18@1 fp16 b",
+        "c": "resnet18@1 fp16 c",
+        "d": "resnet18@2",
+    }
 
 
 def test_a_folder_without_a_dataset_is_told(tmp_path: Path) -> None:
