@@ -80,7 +80,9 @@ def describe_dataset(folder: Path) -> Description:
         name: read_table(dataset, name).to_pylist()
         for name in ("devices", "engines", "solo_profiles", "throughputs", "experiments", "slowdowns")
     }
-    labels = _labels(tables["engines"])
+    labels = _labels(sorted(tables["engines"], key=lambda row: (row["model"], row["batch_size"], row["engine_id"])))
+    order = list(labels)
+    profiles = sorted(tables["solo_profiles"], key=lambda row: order.index(row["engine_id"]))
     experiments = {row["experiment_id"]: row for row in tables["experiments"]}
     slowdowns = [
         _slowdown(row, experiments[row["experiment_id"]], labels)
@@ -90,8 +92,8 @@ def describe_dataset(folder: Path) -> Description:
     return Description(
         folder=str(dataset),
         devices=[_device(row, tables["experiments"]) for row in tables["devices"]],
-        engines=sorted(label for label in labels.values() if not label.startswith(PROBE_PREFIX)),
-        profiles=[_profile(row, labels) for row in tables["solo_profiles"] if _is_model(labels[row["engine_id"]])],
+        engines=[label for label in labels.values() if _is_model(label)],
+        profiles=[_profile(row, labels) for row in profiles if _is_model(labels[row["engine_id"]])],
         row_counts={name: _row_count(dataset, name) for name in TABLES},
         experiment_counts=dict(sorted(Counter(row["kind"] for row in experiments.values()).items())),
         verdict_counts=dict(sorted(Counter(row["verdict"] for row in experiments.values()).items())),
