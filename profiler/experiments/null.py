@@ -2,9 +2,8 @@
 
     one quad  |unload|lead-in|solo|load|lead-in|null|null|unload|lead-in|solo|
 
-While the idle tenant comes or goes, the active lane waits and cools down: its next few executions take up to 1.4 times
-as long (median 1.41, 1.36, 1.16, 1.03, 1.01 for the first five after a load on a shared 2-core CPU). Loading takes
-longer than unloading, so without a lead-in that would count as a slowdown of the null arm.
+While the idle tenant comes or goes, the active lane waits and cools down. Loading takes longer than unloading, so
+without a lead-in (`lead_in.py`) that would count as a slowdown of the null arm.
 """
 
 from collections.abc import Sequence
@@ -17,11 +16,10 @@ from cotenant.models.errors import UserError
 from cotenant.profiler.experiments.bench import Bench, Tenant
 from cotenant.profiler.experiments.closed_loop import run_for
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
+from cotenant.profiler.experiments.lead_in import AFTER_LOAD, lead_in, lead_in_ns, run_lead_in
 from cotenant.profiler.experiments.quads import Arm, block_ns, hang_ns, run_quads
 from cotenant.profiler.experiments.record import Record
 from cotenant.runners.protocol import Engine
-
-LEAD_IN_NS = 50_000_000  # executions of 2 ms to 5 ms were at their usual length after eight
 
 
 class NullSpec(ExperimentSpec):
@@ -54,8 +52,9 @@ def _arm(bench: Bench, record: Record, active: Tenant, idle: Tenant, name: str) 
     def measure(quad_index: int) -> None:
         if bench.holds(idle.lane, idle.engine) != wanted:
             (bench.load if wanted else bench.drop)(idle.lane, idle.engine)
-            lead_in = run_for(bench.session, [active], LEAD_IN_NS, [0], hang_ns(bench))
-            record.add_block(lead_in, arm="lead_in", role="warmup")
+            run_lead_in(bench, record, [active], AFTER_LOAD)
+        else:
+            lead_in(bench, record, [active])
         samples = run_for(bench.session, [active], block_ns(bench, [active]), [0], hang_ns(bench))
         record.add_block(samples, arm=name, role=name, quad_index=quad_index)
 
@@ -65,7 +64,7 @@ def _arm(bench: Bench, record: Record, active: Tenant, idle: Tenant, name: str) 
 def seconds(cell: Cell, spans_s: Sequence[float], quality: Any) -> float:
     """Expected seconds: four blocks a quad at the last look, and one load a quad."""
     block = max(quality.block_s, quality.block_executions_min * spans_s[0])
-    return float(quality.look_quads[-1] * (4 * block + 2 * LEAD_IN_NS / 1e9 + LOAD_S))
+    return float(quality.look_quads[-1] * (4 * block + 2 * lead_in_ns([1e9 * spans_s[0]], AFTER_LOAD) / 1e9 + LOAD_S))
 
 
 LOAD_S = 0.2  # an engine of tens of MB on a CPU lane; only for the estimate

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from cotenant.datasets.quads import estimate_slowdown, is_narrow
 from cotenant.profiler.experiments.bench import Bench, Tenant
 from cotenant.profiler.experiments.closed_loop import run_for
+from cotenant.profiler.experiments.lead_in import lead_in
 from cotenant.profiler.experiments.record import Record
 
 Arm = Callable[[int], None]  # measures one block of an arm as part of the quad of that index
@@ -41,11 +42,12 @@ def all_narrow(record: Record, bench: Bench) -> bool:
 
 
 def solo_arm(bench: Bench, record: Record, tenants: Sequence[Tenant], rng: np.random.Generator) -> Arm:
-    """One block of each tenant alone, in an order drawn from the seed."""
+    """One block of each tenant alone, in an order drawn from the seed, led in."""
 
     def measure(quad_index: int) -> None:
         for index in rng.permutation(len(tenants)):
             tenant = tenants[index]
+            lead_in(bench, record, [tenant])
             samples = run_for(bench.session, [tenant], block_ns(bench, [tenant]), [0], hang_ns(bench))
             record.add_block(samples, arm="solo", role="solo", quad_index=quad_index)
 
@@ -53,10 +55,11 @@ def solo_arm(bench: Bench, record: Record, tenants: Sequence[Tenant], rng: np.ra
 
 
 def co_run_arm(bench: Bench, record: Record, tenants: Sequence[Tenant], rng: np.random.Generator) -> Arm:
-    """One block of all tenants together, the later ones delayed by offsets drawn from the seed."""
+    """One block of all tenants together, led in, the later ones delayed by offsets drawn from the seed."""
     offsets = offset_strata(2 * bench.quality.look_quads[-1], len(tenants) - 1, rng)
 
     def measure(quad_index: int) -> None:
+        lead_in(bench, record, tenants)
         delays_ns = [0, *(int(part * tenants[0].span_ns) for part in next(offsets))]
         samples = run_for(bench.session, tenants, block_ns(bench, tenants), delays_ns, hang_ns(bench))
         record.add_block(samples, arm="co_run", role="main", quad_index=quad_index, offset_ns=delays_ns[1])

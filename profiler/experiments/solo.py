@@ -9,6 +9,7 @@ from pydantic import Field
 from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.closed_loop import run_count
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
+from cotenant.profiler.experiments.lead_in import AFTER_LOAD, lead_in, lead_in_ns
 from cotenant.profiler.experiments.record import Record
 from cotenant.runners.protocol import Engine
 
@@ -33,9 +34,10 @@ def cells(spec: SoloSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell
 
 
 def run(bench: Bench, cell: Cell, engines: Sequence[Engine], rng: np.random.Generator) -> Record:
-    """Run one block of the asked number of executions."""
+    """Run one block of the asked number of executions, led in."""
     tenants = bench.place(engines, [int(cell.options["lane"])])
     record = Record(tenants)
+    lead_in(bench, record, tenants)
     hang_ns = int(bench.quality.hang_s * 1e9)
     samples = run_count(bench.session, tenants[0], int(cell.options["executions"]), hang_ns)
     record.add_block(samples, arm="profile", role="solo")
@@ -44,7 +46,7 @@ def run(bench: Bench, cell: Cell, engines: Sequence[Engine], rng: np.random.Gene
 
 def seconds(cell: Cell, spans_s: Sequence[float], quality: Any) -> float:
     """Expected seconds of one cell."""
-    return float(cell.options["executions"]) * spans_s[0]
+    return float(cell.options["executions"]) * spans_s[0] + lead_in_ns([1e9 * spans_s[0]], AFTER_LOAD) / 1e9
 
 
 EXPERIMENT = ExperimentKind("solo", SoloSpec, cells, run, seconds)

@@ -20,7 +20,7 @@ from cotenant.profiler.campaign.spec import parse_spec
 from cotenant.runners.engine_cache import default_cache
 
 HOLDING_PART_MIN = 35 / 40
-MODELS = ["resnet18:image=96", "vit_ti_16:image=96", "roberta_mini:seq=32"]
+MODELS = ["resnet18:image=96", "vit_s_32:image=96", "roberta_small:seq=32"]  # the quickstart's
 
 
 def spec(count: int) -> dict[str, object]:
