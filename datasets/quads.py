@@ -1,7 +1,7 @@
 """Slowdown and concurrency gain from ABBA quads; the stopping rule of a run and the derived tables share it.
 
     quad q    | solo | co_run | co_run | solo |      (or its mirror)
-    r(q)      log median span in q's co_run blocks - log median span in q's solo blocks
+    r(q)      mean log median span of q's co_run blocks - mean log median span of its solo blocks
     slowdown  exp(mean of r over quads), Student t bounds over quads: the quad is the unit of inference
 
 Samples within a block are autocorrelated and machines drift from block to block; what is done within a few hundred
@@ -25,7 +25,7 @@ from cotenant.datasets.statistics import (
     resampled_quantiles,
 )
 
-COLD_EXECUTIONS = 1  # the first execution of a tenant in a block meets cold caches and counts in no arm
+COLD_EXECUTIONS = 1  # a tenant's first execution in a block meets cold caches; where nothing led in, it would count
 P95_SAMPLES_MIN = 200  # an arm; fewer do not settle a p95
 SOLO_ARM = "solo"
 TREATED_ARMS = ("co_run", "null")
@@ -72,12 +72,14 @@ class SlowdownEstimate:
 
 
 def counted(start_ns: Spans, end_ns: Spans, window_start_ns: int, window_end_ns: int) -> NDArray[np.bool_]:
-    """Tell which of one tenant's executions in one block count: inside the window, and not the block's first.
+    """Tell which of one tenant's executions in one block count: begun inside the window, and not the block's first.
+
+    Those that end after it count too: leaving them out would leave out the long ones more often than the short.
 
     Args:
         start_ns, end_ns: All of the tenant's executions in the block, in any order.
     """
-    inside = (start_ns >= window_start_ns) & (end_ns <= window_end_ns)
+    inside = (start_ns >= window_start_ns) & (start_ns < window_end_ns)
     inside[np.argsort(start_ns, kind="stable")[:COLD_EXECUTIONS]] = False
     return inside
 
@@ -92,9 +94,7 @@ def paired_spans(blocks: Sequence[QuadBlock]) -> list[tuple[Spans, Spans]]:
     """Return (solo, treated) spans of each quad that has both, by quad index."""
     arms: dict[int, tuple[list[Spans], list[Spans]]] = {}
     for block in blocks:
-        if block.arm != SOLO_ARM and block.arm not in TREATED_ARMS:
-            raise ValueError(f"arm {block.arm!r} is no part of a quad")
-        arms.setdefault(block.quad_index, ([], []))[block.arm != SOLO_ARM].append(block.spans_ns)
+        arms.setdefault(block.quad_index, ([], []))[_arm(block)].append(block.spans_ns)
     pooled = []
     for quad_index in sorted(arms):
         solo, treated = (np.concatenate(part) if part else np.empty(0, np.int64) for part in arms[quad_index])
@@ -104,8 +104,29 @@ def paired_spans(blocks: Sequence[QuadBlock]) -> list[tuple[Spans, Spans]]:
 
 
 def quad_log_ratios(blocks: Sequence[QuadBlock]) -> list[float]:
-    """Return r of each quad that has executions in both arms, by quad index."""
-    return [math.log(np.median(treated)) - math.log(np.median(solo)) for solo, treated in paired_spans(blocks)]
+    """Return r of each quad that has executions in both arms, by quad index.
+
+    Each block has one median and each block the same weight: blocks last equally long, so in a pool of an arm's blocks
+    the faster one would have more executions, and the median would fall into it.
+    """
+    arms: dict[int, tuple[list[float], list[float]]] = {}
+    for block in blocks:
+        arm = _arm(block)
+        quad = arms.setdefault(block.quad_index, ([], []))
+        if len(block.spans_ns):
+            quad[arm].append(math.log(np.median(block.spans_ns)))
+    return [_mean(treated) - _mean(solo) for _, (solo, treated) in sorted(arms.items()) if solo and treated]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _arm(block: QuadBlock) -> int:
+    """Return 0 for the solo arm, 1 for the other."""
+    if block.arm != SOLO_ARM and block.arm not in TREATED_ARMS:
+        raise ValueError(f"arm {block.arm!r} is no part of a quad")
+    return int(block.arm != SOLO_ARM)
 
 
 def estimate_slowdown(blocks: Sequence[QuadBlock], alpha: float) -> SlowdownEstimate:

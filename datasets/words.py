@@ -22,14 +22,13 @@ ROLES = {
     "solo": "alone",
     "canary": "of a control inside another experiment, or of the self-test",
     "null": "beside an idle tenant",
-    "warmup": "ended before the window began, or led in to a block that counts",
-    "tail": "began after a tenant had stopped",
+    "warmup": "ended before the window began: it led in to what counts",
+    "tail": "began after the window had closed: it kept a lane busy until all that counts had ended",
 }
 ARMS = {
     "solo": "one tenant alone, as part of a quad",
     "co_run": "all tenants side by side",
     "null": "one tenant beside an idle one",
-    "lead_in": "warms a lane up again before a block that counts",
     "profile": "one block of a solo profile",
     "self_test": "one burst of the self-test",
 }

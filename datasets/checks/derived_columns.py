@@ -10,7 +10,7 @@ from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows, Fl
 
 LEFT, RIGHT = 1, 2
 CENSORED = np.array(["none", "left", "right", "both"], dtype=object)
-ROLE_OF_ARM = {"solo": "solo", "profile": "solo", "null": "null", "self_test": "canary", "lead_in": "warmup"}
+ROLE_OF_ARM = {"solo": "solo", "profile": "solo", "null": "null", "self_test": "canary"}
 
 
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
@@ -32,8 +32,9 @@ def _faults(rows: ExperimentRows) -> Iterator[str]:
     yield from some(rows.words("co_censored") != CENSORED[beside], "co_censored is not that of those beside it")
     roles = np.array([ROLE_OF_ARM.get(block["arm"], "main") for block in rows.blocks], dtype=object)
     expected = roles[rows.of_executions("block_index")]
-    expected[(expected == "main") & (rows.end_ns <= first)] = "warmup"
-    expected[(expected == "main") & (rows.start_ns >= last)] = "tail"
+    windowed = expected != "canary"
+    expected[windowed & (rows.end_ns <= first)] = "warmup"
+    expected[windowed & (rows.start_ns >= last)] = "tail"
     yield from some(rows.words("role") != expected, "role does not follow from the block's arm and window")
     yield from some(_is_cold(rows) != _has_mark(rows, "cold"), "the mark `cold` is not on a tenant's first of a block")
     for column, quantile in (("slowdown_ratio", "span_p50_ns"), ("interference_ratio", "span_p95_ns")):

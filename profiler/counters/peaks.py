@@ -18,14 +18,15 @@ PEAK_PROBES = {
 def probe_peak(engine: Engine, executions: pa.Table) -> tuple[str, float] | None:
     """Return (name of the peak, value) if these executions are of a peak probe, else None.
 
-    The rate is work over the median span of all executions but the block's first, which is cold.
+    The rate is work over the median span of the executions that count.
     """
     name = next((peak for peak, probe in PEAK_PROBES.items() if probe == engine.model), None)
     if name is None:
         return None
-    spans = pc.subtract(executions["end_ns"], executions["start_ns"]).to_pylist()
+    counted = executions.filter(pc.equal(executions["role"].cast(pa.string()), "solo"))
+    spans = pc.subtract(counted["end_ns"], counted["start_ns"]).to_pylist()
     work = engine.flop_count if name == "flop_per_s" else (engine.read_bytes or 0) + (engine.write_bytes or 0)
-    return name, (work or 0) / (median(spans[1:]) * 1e-9)
+    return name, (work or 0) / (median(spans) * 1e-9)
 
 
 def complete(peaks: Mapping[str, float]) -> bool:

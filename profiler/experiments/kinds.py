@@ -70,7 +70,7 @@ class ExperimentKind:
     Attributes:
         cells: Expands a spec entry over the campaign's engines and lanes; raises UserError where it cannot.
         run: Measures one cell with the engines of its tenants; the generator is seeded from campaign seed and cell.
-        executions: How many executions a cell is expected to take, per tenant, for the estimate before it runs.
+        seconds: How long a cell is expected to take, from its tenants' rough solo spans in s and the thresholds.
     """
 
     name: str

@@ -1,24 +1,21 @@
 """Null co-location: the second tenant is loaded and idle, so the first one's slowdown must be 1.00.
 
-    one quad  |unload|lead-in|solo|load|lead-in|null|null|unload|lead-in|solo|
+    one quad  |unload|solo|load|null|null|unload|solo|
 
 While the idle tenant comes or goes, the active lane waits and cools down. Loading takes longer than unloading, so
-without a lead-in (`lead_in.py`) that would count as a slowdown of the null arm.
+without the lead-in of every block (`closed_loop.py`) that would count as a slowdown of the null arm.
 """
 
 from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from pydantic import Field
 
 from cotenant.models.errors import UserError
 from cotenant.profiler.experiments.bench import Bench, Tenant
-from cotenant.profiler.experiments.closed_loop import run_for
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
-from cotenant.profiler.experiments.lead_in import AFTER_LOAD, lead_in, lead_in_ns, run_lead_in
-from cotenant.profiler.experiments.quads import Arm, block_ns, hang_ns, run_quads
+from cotenant.profiler.experiments.quads import Arm, block_seconds, run_block, run_quads
 from cotenant.profiler.experiments.record import Record
+from cotenant.profiler.quality.thresholds import Quality
 from cotenant.runners.protocol import Engine
 
 
@@ -50,21 +47,18 @@ def _arm(bench: Bench, record: Record, active: Tenant, idle: Tenant, name: str) 
     wanted = name == "null"
 
     def measure(quad_index: int) -> None:
-        if bench.holds(idle.lane, idle.engine) != wanted:
+        moved = bench.holds(idle.lane, idle.engine) != wanted
+        if moved:
             (bench.load if wanted else bench.drop)(idle.lane, idle.engine)
-            run_lead_in(bench, record, [active], AFTER_LOAD)
-        else:
-            lead_in(bench, record, [active])
-        samples = run_for(bench.session, [active], block_ns(bench, [active]), [0], hang_ns(bench))
-        record.add_block(samples, arm=name, role=name, quad_index=quad_index)
+        record.add_block(run_block(bench, record, [active], [0], moved), arm=name, role=name, quad_index=quad_index)
 
     return measure
 
 
-def seconds(cell: Cell, spans_s: Sequence[float], quality: Any) -> float:
-    """Expected seconds: four blocks a quad at the last look, and one load a quad."""
-    block = max(quality.block_s, quality.block_executions_min * spans_s[0])
-    return float(quality.look_quads[-1] * (4 * block + 2 * lead_in_ns([1e9 * spans_s[0]], AFTER_LOAD) / 1e9 + LOAD_S))
+def seconds(cell: Cell, spans_s: Sequence[float], quality: Quality) -> float:
+    """Expected seconds at the last look: four blocks a quad, two of them after the idle tenant has come or gone."""
+    blocks_s = sum(block_seconds([spans_s[0]], quality, settled) for settled in (True, True, False, False))
+    return quality.look_quads[-1] * (blocks_s + LOAD_S)
 
 
 LOAD_S = 0.2  # an engine of tens of MB on a CPU lane; only for the estimate

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -10,9 +10,9 @@ from pydantic import Field
 from cotenant.models.errors import UserError
 from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
-from cotenant.profiler.experiments.lead_in import AFTER_PAUSE, lead_in_ns
-from cotenant.profiler.experiments.quads import co_run_arm, run_quads, solo_arm
+from cotenant.profiler.experiments.quads import block_seconds, co_run_arm, run_quads, solo_arm
 from cotenant.profiler.experiments.record import Record
+from cotenant.profiler.quality.thresholds import Quality
 from cotenant.runners.protocol import Engine
 
 
@@ -53,13 +53,10 @@ def run(bench: Bench, cell: Cell, engines: Sequence[Engine], rng: np.random.Gene
     return record
 
 
-def seconds(cell: Cell, spans_s: Sequence[float], quality: Any) -> float:
-    """Expected seconds at the last look: quads of two co-run blocks and two solo blocks a tenant, with lead-ins."""
-    together = max(quality.block_s, quality.block_executions_min * max(spans_s) * len(spans_s))
-    alone = sum(max(quality.block_s, quality.block_executions_min * span) for span in spans_s)
-    spans_ns = [1e9 * span for span in spans_s]
-    led_in = [lead_in_ns(spans_ns, AFTER_PAUSE), *(2 * lead_in_ns([span], AFTER_PAUSE) for span in spans_ns)]
-    return float(quality.look_quads[-1] * (2 * (together + alone) + sum(led_in) / 1e9))
+def seconds(cell: Cell, spans_s: Sequence[float], quality: Quality) -> float:
+    """Expected seconds at the last look: quads of two co-run blocks and two solo blocks a tenant."""
+    alone_s = sum(block_seconds([span_s], quality) for span_s in spans_s)
+    return quality.look_quads[-1] * 2 * (block_seconds(spans_s, quality) + alone_s)
 
 
 EXPERIMENT = ExperimentKind("pair", PairSpec, cells, run, seconds)

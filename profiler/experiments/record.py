@@ -10,7 +10,8 @@ import pyarrow as pa
 from cotenant.datasets.quads import QuadBlock, counted_spans
 from cotenant.datasets.raw import RAW_EXECUTIONS
 from cotenant.profiler.experiments.bench import Tenant
-from cotenant.profiler.experiments.closed_loop import Sample
+from cotenant.profiler.experiments.closed_loop import Run, Sample
+from cotenant.runners.protocol import Completion
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Block:
     Attributes:
         arm: solo, co_run, null, profile or self_test.
         tenants: Names of the tenants that executed.
-        window_start_ns, window_end_ns: From when the last of them had started until the first had ended.
+        window_start_ns, window_end_ns: What began in [start, end) counts.
         offset_ns: Drawn delay of the later tenants against the first; None where one tenant ran.
     """
 
@@ -45,22 +46,20 @@ class Record:
         self._rows: list[tuple[int, str, Sample]] = []
 
     def add_block(
-        self,
-        samples: Sequence[Sample],
-        arm: str,
-        role: str,
-        quad_index: int | None = None,
-        offset_ns: int | None = None,
+        self, run: Run, arm: str, role: str, quad_index: int | None = None, offset_ns: int | None = None
     ) -> Block:
         """Keep one block's executions; `role` is what those inside the window are."""
-        start_ns, end_ns = window(samples)
-        names = tuple(sorted({sample.tenant.name for sample in samples}))
+        start_ns, end_ns = run.window_start_ns, run.window_end_ns
+        names = tuple(sorted({sample.tenant.name for sample in run.samples}))
         block = Block(len(self.blocks), quad_index, arm, names, start_ns, end_ns, offset_ns)
         self.blocks.append(block)
-        for sample in samples:
-            own = role if arm != "co_run" else _role_in_window(sample, start_ns, end_ns)
-            self._rows.append((block.block_index, own, sample))
+        for sample in run.samples:
+            self._rows.append((block.block_index, role_in_window(role, sample.done, start_ns, end_ns), sample))
         return block
+
+    def has_run(self, tenant: Tenant) -> bool:
+        """Whether a tenant has executed in an earlier block."""
+        return any(tenant.name in block.tenants for block in self.blocks)
 
     def executions(self) -> pa.Table:
         """Return the executions as the raw file keeps them, in order of dispatch."""
@@ -108,19 +107,10 @@ class Record:
         }
 
 
-def window(samples: Sequence[Sample]) -> tuple[int, int]:
-    """Return [latest first start, earliest last end) over the tenants of a block."""
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
-    for sample in samples:
-        name = sample.tenant.name
-        first[name] = min(first.get(name, sample.done.start_ns), sample.done.start_ns)
-        last[name] = max(last.get(name, sample.done.end_ns), sample.done.end_ns)
-    start_ns = max(first.values())
-    return start_ns, max(start_ns, min(last.values()))
-
-
-def _role_in_window(sample: Sample, start_ns: int, end_ns: int) -> str:
-    if sample.done.end_ns <= start_ns:
+def role_in_window(role: str, done: Completion, start_ns: int, end_ns: int) -> str:
+    """Return what an execution is there for: `role` unless it ended before the window or began after it."""
+    if role == "canary":
+        return role
+    if done.end_ns <= start_ns:
         return "warmup"
-    return "tail" if sample.done.start_ns >= end_ns else "main"
+    return "tail" if done.start_ns >= end_ns else role

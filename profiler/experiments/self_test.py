@@ -15,8 +15,9 @@ import numpy as np
 from pydantic import Field
 
 from cotenant.profiler.experiments.bench import Bench, Tenant
-from cotenant.profiler.experiments.closed_loop import Sample, run_burst
+from cotenant.profiler.experiments.closed_loop import run_burst
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
+from cotenant.profiler.experiments.quads import hang_ns
 from cotenant.profiler.experiments.record import Record
 from cotenant.runners.protocol import Engine
 
@@ -60,9 +61,9 @@ def run(bench: Bench, cell: Cell, engines: Sequence[Engine], rng: np.random.Gene
 
 
 def _makespan_ns(bench: Bench, record: Record, tenants: Sequence[Tenant]) -> int:
-    samples: list[Sample] = run_burst(bench.session, tenants, int(bench.quality.hang_s * 1e9))
-    record.add_block(samples, arm="self_test", role="canary")
-    return max(s.done.end_ns for s in samples) - min(s.done.start_ns for s in samples)
+    run = run_burst(bench.session, tenants, hang_ns(bench))
+    record.add_block(run, arm="self_test", role="canary")
+    return max(s.done.end_ns for s in run.samples) - min(s.done.start_ns for s in run.samples)
 
 
 def seconds(cell: Cell, spans_s: Sequence[float], quality: Any) -> float:

@@ -1,20 +1,20 @@
 """Solo profile: one engine back to back while every other lane is idle; repeats spread over the campaign."""
 
 from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from pydantic import Field
 
 from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.closed_loop import run_count
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
-from cotenant.profiler.experiments.lead_in import AFTER_LOAD, lead_in, lead_in_ns
+from cotenant.profiler.experiments.quads import block_lead_in, hang_ns
 from cotenant.profiler.experiments.record import Record
+from cotenant.profiler.quality.thresholds import Quality
 from cotenant.runners.protocol import Engine
 
 PROFILE_BLOCKS = 8  # design section 6: n >= 256 in at least 8 blocks spread over the campaign
-BLOCK_EXECUTIONS = 33  # the first of a block is cold and does not count: 8 x 32 = 256 remain
+BLOCK_EXECUTIONS = 32
+PROBE_FAMILY = "probe"
 
 
 class SoloSpec(ExperimentSpec):
@@ -34,19 +34,24 @@ def cells(spec: SoloSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell
 
 
 def run(bench: Bench, cell: Cell, engines: Sequence[Engine], rng: np.random.Generator) -> Record:
-    """Run one block of the asked number of executions, led in."""
+    """Run one block of the asked number of executions."""
     tenants = bench.place(engines, [int(cell.options["lane"])])
     record = Record(tenants)
-    lead_in(bench, record, tenants)
-    hang_ns = int(bench.quality.hang_s * 1e9)
-    samples = run_count(bench.session, tenants[0], int(cell.options["executions"]), hang_ns)
-    record.add_block(samples, arm="profile", role="solo")
+    lead_in = block_lead_in(bench.quality, settled=False)
+    executions = int(cell.options["executions"])
+    record.add_block(
+        run_count(bench.session, tenants[0], lead_in, executions, hang_ns(bench)), arm="profile", role="solo"
+    )
+    if tenants[0].engine.family == PROBE_FAMILY:
+        bench.drop(tenants[0].lane, tenants[0].engine)  # a memory probe holds several times the last-level cache
     return record
 
 
-def seconds(cell: Cell, spans_s: Sequence[float], quality: Any) -> float:
+def seconds(cell: Cell, spans_s: Sequence[float], quality: Quality) -> float:
     """Expected seconds of one cell."""
-    return float(cell.options["executions"]) * spans_s[0] + lead_in_ns([1e9 * spans_s[0]], AFTER_LOAD) / 1e9
+    lead_in = block_lead_in(quality, settled=False)
+    led_in_s = max(lead_in.least_ns / 1e9, lead_in.executions * spans_s[0])
+    return led_in_s + float(cell.options["executions"]) * spans_s[0]
 
 
 EXPERIMENT = ExperimentKind("solo", SoloSpec, cells, run, seconds)

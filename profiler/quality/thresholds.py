@@ -15,7 +15,11 @@ CANARY_DRIFT_MAX = {"gpu": 0.01, "simulated": 0.01, "cpu": 0.10}  # neighbouring
 GAIN_MIN_RATIO = 1.05  # design section 6: below it co-runners gained nothing by running together
 SELF_TEST_MAX_RATIO = 1.5  # two half loads: 1 when concurrent, 2 when sliced; the middle decides
 BLOCK_S = 0.1
-BLOCK_EXECUTIONS_MIN = 5  # one is dropped as cold, a median needs a few
+BLOCK_EXECUTIONS_MIN = 5  # a median needs a few
+# Lead-ins by what a shared 2-core CPU showed (decision 0009): the first executions took 1.28, 1.20, 1.12, 1.05 and 1.02
+# times as long after a pause of up to 100 ms (5 ms to 13 ms each), and 1.17, 1.09, 1.06, 1.04, 1.02 ... after a load (11 ms).
+LEAD_IN_S, LEAD_IN_EXECUTIONS = 0.05, 5
+SETTLE_S, SETTLE_EXECUTIONS = 0.15, 15
 HANG_S = 60.0
 COALESCE_NS = 20_000  # design section 5
 
@@ -33,6 +37,10 @@ class Quality(BaseModel):
     self_test_max_ratio: float = Field(default=SELF_TEST_MAX_RATIO, gt=1, lt=2)
     block_s: float = Field(default=BLOCK_S, gt=0, le=60)
     block_executions_min: int = Field(default=BLOCK_EXECUTIONS_MIN, ge=3, le=10_000)
+    lead_in_s: float = Field(default=LEAD_IN_S, ge=0, le=60)
+    lead_in_executions: int = Field(default=LEAD_IN_EXECUTIONS, ge=1, le=10_000)
+    settle_s: float = Field(default=SETTLE_S, ge=0, le=60)
+    settle_executions: int = Field(default=SETTLE_EXECUTIONS, ge=1, le=10_000)
     hang_s: float = Field(default=HANG_S, gt=0)
     coalesce_ns: int = Field(default=COALESCE_NS, ge=0)
 

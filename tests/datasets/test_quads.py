@@ -69,13 +69,36 @@ def test_quads_with_an_empty_arm_do_not_count() -> None:
         quad_log_ratios([QuadBlock(0, "profile", np.array([1]))])
 
 
-def test_the_first_execution_and_those_across_the_window_do_not_count() -> None:
+def test_what_begins_in_the_window_counts_to_its_end_but_not_the_first_of_the_block() -> None:
     start = np.array([30, 0, 10, 20, 40])
     end = np.array([39, 9, 19, 29, 49])
     assert counted_spans(start, end, 0, 49).tolist() == [9, 9, 9, 9]
-    assert counted_spans(start, end, 0, 39).tolist() == [9, 9, 9]
-    assert counted_spans(start, end, 15, 49).tolist() == [9, 9, 9], "the first is the block's, not the window's"
+    assert counted_spans(start, end, 0, 35).tolist() == [9, 9, 9], "one that ends after the window counts"
+    assert counted_spans(start, end, 0, 40).tolist() == [9, 9, 9], "half-open: what begins as it closes does not"
+    assert counted_spans(start, end, 15, 49).tolist() == [9, 9, 9], "one that began before it does not"
+    assert counted_spans(start, end, 10, 49).tolist() == [9, 9, 9, 9], "the first is the block's, not the window's"
     assert counted_spans(start[:0], end[:0], 0, 1).tolist() == []
+
+
+def test_each_block_has_the_same_weight_however_many_executions_it_has() -> None:
+    """Of two blocks of 100 ms, one at 10 ms and one at 13.3 ms, a pool would have its median in the faster one."""
+    solo = np.full(10, 10_000_000)
+    slow = np.full(7, 13_300_000)
+    blocks = [QuadBlock(0, arm, spans) for arm, spans in (("solo", solo), ("co_run", solo), ("co_run", slow))]
+    assert quad_log_ratios(blocks) == pytest.approx([math.log(1.33) / 2])
+
+
+def test_linear_drift_cancels_though_faster_blocks_have_more_executions() -> None:
+    """Blocks of 100 ms back to back on a machine that slows down by 5 % a second: true ratio 1."""
+    blocks, now = [], 0.0
+    for quad in range(8):
+        for arm in ("solo", "co_run", "co_run", "solo"):
+            spans, end = [], now + 0.1
+            while now < end:
+                spans.append(0.010 * (1 + 0.05 * now))
+                now += spans[-1]
+            blocks.append(QuadBlock(quad, arm, np.rint(np.array(spans) * 1e9).astype(np.int64)))
+    assert quad_log_ratios(blocks) == pytest.approx([0.0] * 8, abs=1.5e-3)
 
 
 def test_p95_needs_samples_in_both_arms() -> None:

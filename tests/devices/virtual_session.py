@@ -1,5 +1,7 @@
 """A device in virtual time with a known law: n busy lanes each progress at 1/slowdown[n-1] of their solo rate.
 
+A lane that has idled for longer than IDLE_NS wakes up slowly: its next executions take `wake_up` times as long.
+
 It drives the experiments deterministically; nothing of it is ever data.
 """
 
@@ -12,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from cotenant.runners.protocol import Completion, Engine, LaneLost, Loaded
+
+IDLE_NS = 2_000_000
 
 
 @dataclass
@@ -30,6 +34,8 @@ class VirtualSession:
     spans_ns: dict[str, int]
     slowdown: tuple[float, ...] = (1.0, 1.0)
     noise: float = 0.0
+    wake_up: tuple[float, ...] = ()
+    load_ns: int = 0
     drift_per_s: float = 0.0
     die_at_ns: int | None = None
     hang_at_ns: int | None = None
@@ -47,10 +53,13 @@ class VirtualSession:
     def __post_init__(self) -> None:
         self.queues = [deque() for _ in range(self.lane_count)]
         self.rng = np.random.default_rng(0)
+        self.idle_since = [-1e18] * self.lane_count
+        self.awake = [0] * self.lane_count
 
     def load(self, lane: int, engine: Engine, copies: bool = False) -> Loaded:
         assert not any(self.queues), "load needs idle lanes"
         self.loads.append(("load", lane, engine.engine_id))
+        self.time += self.load_ns
         return Loaded(lane, engine.engine_id, len(self.loads))
 
     def unload(self, loaded: Loaded) -> None:
@@ -73,6 +82,14 @@ class VirtualSession:
     def now_ns(self) -> int:
         return round(self.time)
 
+    def _start(self, lane: int, work: Work) -> None:
+        if work.delay > 0 or work.start_ns is not None:
+            return
+        self.awake[lane] = 0 if self.time - self.idle_since[lane] > IDLE_NS else self.awake[lane] + 1
+        if self.awake[lane] < len(self.wake_up):
+            work.left *= self.wake_up[self.awake[lane]]
+        work.start_ns = round(self.time)
+
     def wait(self, until_ns: int) -> list[Completion]:
         assert not self.gated
         while self.time < until_ns:
@@ -85,9 +102,9 @@ class VirtualSession:
             if not heads:
                 self.time = until_ns
                 return []
+            for lane, work in heads:
+                self._start(lane, work)
             busy = [work for _, work in heads if work.delay <= 0]
-            for work in busy:
-                work.start_ns = round(self.time) if work.start_ns is None else work.start_ns
             rate = 1 / self.slowdown[max(len(busy), 1) - 1]
             step = min([work.left / rate for work in busy] + [w.delay for _, w in heads if w.delay > 0])
             step = min(step, until_ns - self.time)
@@ -100,6 +117,7 @@ class VirtualSession:
                 work.left -= step * rate
                 if work.left <= 1e-3:
                     self.queues[lane].popleft()
+                    self.idle_since[lane] = self.time
                     assert work.start_ns is not None
                     done.append(Completion(work.ticket, lane, work.start_ns, round(self.time), None, None, None))
             if done:

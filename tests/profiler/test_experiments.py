@@ -10,7 +10,7 @@ from cotenant.models.errors import UserError
 from cotenant.profiler.experiments import null, pair, self_test, solo
 from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, experiment_kind, kind_names
-from cotenant.profiler.experiments.quads import offset_strata
+from cotenant.profiler.experiments.quads import drawn_offsets, offset_strata
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
 
@@ -70,6 +70,47 @@ def test_offset_strata_meet_every_phase_once() -> None:
         assert sorted((column * 32).astype(int)) == list(range(32))
 
 
+def test_offsets_meet_every_phase_by_each_look() -> None:
+    offsets = np.array(list(drawn_offsets((8, 16, 32), 1, np.random.default_rng(1))))[:, 0]
+    assert len(offsets) == 64
+    for begin, end in ((0, 16), (16, 32), (32, 64)):
+        assert sorted((offsets[begin:end] * (end - begin)).astype(int)) == list(range(end - begin))
+
+
+def test_solo_blocks_mirror_their_order_within_a_quad() -> None:
+    record = run_pair(VirtualSession(2, {"a": 10 * MS, "b": 7 * MS}))
+    first_ones = []
+    for quad_index in range(8):
+        order = [b.tenants[0] for b in record.blocks if b.quad_index == quad_index and b.arm == "solo"]
+        assert order == order[::-1]
+        first_ones.append(order[0])
+    assert set(first_ones) == {"a", "b"}
+
+
+@pytest.mark.parametrize("spans_ms", [(10, 9), (60, 5), (5, 60)])
+def test_a_pair_that_only_wakes_up_slowly_shows_no_slowdown(spans_ms: tuple[int, int]) -> None:
+    """Lanes that have idled are slow for a while, as processors are; the lead-in of each block takes that away."""
+    session = VirtualSession(2, {"a": spans_ms[0] * MS, "b": spans_ms[1] * MS}, wake_up=(1.3, 1.2, 1.1, 1.05, 1.02))
+    record = run_pair(session)
+    for tenant in "ab":
+        assert slowdown(record, tenant)[0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_null_on_a_device_that_wakes_up_slowly_shows_nothing() -> None:
+    session = VirtualSession(2, {"a": 10 * MS, "b": 7 * MS}, wake_up=(1.4, 1.3, 1.2, 1.1, 1.05, 1.02), load_ns=400 * MS)
+    bench = Bench(session, Quality(look_quads=(8,)).resolved("gpu"))
+    record = null.run(bench, Cell("null", (KEYS[0], KEYS[1]), 0), [engine("a"), engine("b")], np.random.default_rng(3))
+    assert slowdown(record, "a")[0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_without_lead_ins_waking_up_would_look_like_a_slowdown() -> None:
+    """The law above does reach what is counted: a check that the two tests before can fail."""
+    session = VirtualSession(2, {"a": 60 * MS, "b": 5 * MS}, wake_up=(1.3, 1.2, 1.1, 1.05, 1.02))
+    quick = {"lead_in_s": 0, "lead_in_executions": 1, "settle_s": 0, "settle_executions": 1}
+    ratios = [slowdown(run_pair(session, **quick), tenant)[0] for tenant in "ab"]
+    assert max(abs(ratio - 1) for ratio in ratios) > 0.01
+
+
 def test_the_same_seed_gives_the_same_blocks() -> None:
     first, second = (run_pair(VirtualSession(2, {"a": 10 * MS, "b": 7 * MS}, noise=0.02)) for _ in range(2))
     assert first.blocks == second.blocks
@@ -90,7 +131,7 @@ def test_a_null_loads_and_unloads_the_idle_tenant_and_finds_nothing() -> None:
     ratio, lower, upper = slowdown(record, "a")
     assert lower <= 1.0 <= upper
     assert ratio == pytest.approx(1.0, abs=0.02)
-    assert {block.arm for block in record.blocks} == {"lead_in", "solo", "null"}
+    assert {block.arm for block in record.blocks} == {"solo", "null"}
     assert session.loads.count(("load", 1, "b")) >= 8
     assert set(pc.unique(record.executions()["tenant"]).to_pylist()) == {"a"}
 
@@ -112,8 +153,10 @@ def test_solo_cells_spread_over_lanes_and_hold_enough_executions() -> None:
     assert [cell.options["lane"] for cell in cells[:4]] == [0, 1, 0, 1]
     bench = Bench(VirtualSession(2, {"a": MS}), Quality())
     record = solo.run(bench, cells[1], [engine("a")], np.random.default_rng(0))
-    assert record.executions().num_rows == 33
-    assert set(record.executions()["role"].to_pylist()) == {"solo"}
+    roles = record.executions()["role"].to_pylist()
+    assert roles == ["warmup"] * 150 + ["solo"] * 32, "150 ms of 1 ms each lead in"
+    (block,) = record.blocks
+    assert block.window_end_ns - block.window_start_ns == 32 * MS
 
 
 def test_pairs_are_all_unordered_ones_or_the_listed_ones() -> None:
