@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from cotenant.models.errors import WorkError
 from cotenant.models.model import Precision
@@ -117,6 +117,19 @@ class Completion:
     d2h_ns: int | None
 
 
+@dataclass(frozen=True)
+class Counters:
+    """What a runner knows of an engine without measuring: its kernel list tells.
+
+    Attributes:
+        throughputs: One row of the table `throughputs`, without engine and device.
+        kernels: Rows of the table `kernels` in order, without engine.
+    """
+
+    throughputs: dict[str, Any]
+    kernels: list[dict[str, Any]]
+
+
 class Session(Protocol):
     """Lanes and their clock, open for work."""
 
@@ -182,6 +195,13 @@ class Runner(Protocol):
     def needs_gpu(self) -> bool:
         """Whether sessions need an NVIDIA GPU."""
 
+    @property
+    def session_per_experiment(self) -> bool:
+        """Whether each experiment needs a session of its own, so that nothing of one shows in the next.
+
+        True where time and random draws belong to the session (virtual time); lanes of real devices stay warm instead.
+        """
+
     def version(self) -> str:
         """Return the version of the backend that ends up in engine ids."""
 
@@ -212,6 +232,9 @@ class Runner(Protocol):
         """
 
     def open(
-        self, device: Device, lanes: Sequence[Lane], isolation: str | None = None
+        self, device: Device, lanes: Sequence[Lane], isolation: str | None = None, seed: int = 0
     ) -> AbstractContextManager[Session]:
-        """Open lanes; the first isolation mode of `isolations()` if None."""
+        """Open lanes; the first isolation mode of `isolations()` if None. Devices that draw do so from the seed."""
+
+    def counters(self, engine: Engine) -> Counters | None:
+        """Return the throughputs that the runner itself knows of an engine; None if it has to be measured."""

@@ -12,7 +12,10 @@ from cotenant.runners.protocol import Runner
 
 ENTRY_POINT_GROUP = "cotenant.runners"
 ATTRIBUTE = "RUNNER"
-REQUIRED = ("name", "version", "devices", "device", "target", "max_lanes", "isolations", "engine_id", "build", "open")
+REQUIRED = (
+    *("name", "needs_gpu", "session_per_experiment", "version", "devices", "device", "target", "max_lanes"),
+    *("isolations", "engine_id", "build", "open", "counters"),
+)
 
 
 def available() -> tuple[str, ...]:

@@ -57,7 +57,9 @@ class Crew:
 
     def measure(self, planned: PlannedCell, attempt: int) -> None:
         """Measure one cell and keep its raw file; raises WorkError (LaneLost, Hang ...) if it fails."""
-        bench = self._bench or self._new_bench()
+        if self.placement.runner.session_per_experiment:
+            self.dismiss()
+        bench = self._bench or self._new_bench(planned.seed)
         started_at = datetime.now(UTC).isoformat()
         cell = planned.cell
         engines = [self.engines[key] for key in cell.tenants]
@@ -87,9 +89,9 @@ class Crew:
         }
         self.results.journal.write_failure(identity["experiment_id"], failure)
 
-    def _new_bench(self) -> Bench:
+    def _new_bench(self, seed: int) -> Bench:
         place = self.placement
-        session = self._open.enter_context(place.runner.open(place.device, place.lanes, place.isolation))
+        session = self._open.enter_context(place.runner.open(place.device, place.lanes, place.isolation, seed))
         self._bench = Bench(session, place.quality)
         if session.oversubscribed:
             self.progress.note("lanes share cores: what follows is time slicing, marked `oversubscribed`")

@@ -82,7 +82,7 @@ def make_plan(spec: CampaignSpec) -> Plan:
                 seen.add(candidate.cell_id)
                 rest.append(candidate)
     random.Random(spec.seed).shuffle(rest)  # solo repeats spread over the campaign; drift falls on all kinds alike
-    used = dict.fromkeys([*engines, *(key for cell in first for key in cell.cell.tenants)])
+    used = dict.fromkeys([*engines, *(key for cell in (*first, *rest) for key in cell.cell.tenants)])
     return Plan(tuple(used), (*first, *rest))
 
 

@@ -59,9 +59,9 @@ def run_for(
     """
     loop = _Loop(session, tenants, delays_ns, lead_in)
 
-    def counted_ones_are_left(window_start_ns: int) -> bool:
+    def counted_ones_are_left() -> bool:
         # a lane's last end is when what it now executes began
-        return min(loop.last_end_ns.values()) < window_start_ns + window_ns
+        return loop.leads_in or min(loop.last_end_ns.values()) < loop.window_start_ns + window_ns
 
     samples = loop.run(hang_ns, counted_ones_are_left)
     return Run(samples, loop.window_start_ns, loop.window_start_ns + window_ns)
@@ -70,13 +70,14 @@ def run_for(
 def run_count(session: Session, tenant: Tenant, lead_in: LeadIn, executions: int, hang_ns: int) -> Run:
     """Run one tenant back to back through the lead-in and `executions` more; the window ends with the last of them."""
     loop = _Loop(session, [tenant], [0], lead_in)
-    samples = loop.run(hang_ns, lambda _start_ns: loop.submitted < loop.led_in + executions)
+    samples = loop.run(hang_ns, lambda: loop.leads_in or loop.submitted < loop.led_in + executions)
     return Run(samples, loop.window_start_ns, samples[-1].done.end_ns)
 
 
-def run_burst(session: Session, tenants: Sequence[Tenant], hang_ns: int) -> Run:
-    """Run every tenant once, all starting together; the window is the time in which all of them run."""
-    samples = _Loop(session, tenants, [0] * len(tenants), NO_LEAD_IN, depth=1).run(hang_ns, lambda _start_ns: False)
+def run_burst(session: Session, tenants: Sequence[Tenant], hang_ns: int, delays_ns: Sequence[int] | None = None) -> Run:
+    """Run every tenant once, together but for their delays; the window is the time in which all of them run."""
+    loop = _Loop(session, tenants, delays_ns or [0] * len(tenants), NO_LEAD_IN, depth=1)
+    samples = loop.run(hang_ns, lambda: False)
     start_ns = max(sample.done.start_ns for sample in samples)
     return Run(samples, start_ns, max(start_ns, min(sample.done.end_ns for sample in samples)))
 
@@ -93,7 +94,8 @@ class _Loop:
         self.session = session
         self.submitted = 0
         self.led_in = 0  # executions that had ended when the window began
-        self.window_start_ns = -1  # until the lead-in is over
+        self.leads_in = True
+        self.window_start_ns = 0
         self._lead_in = lead_in
         self._in_flight: dict[int, tuple[Tenant, int]] = {}
         self._samples: list[Sample] = []
@@ -106,18 +108,15 @@ class _Loop:
         self._begin_ns = session.now_ns() + max(delays_ns)
         self.last_end_ns = dict.fromkeys(self._ended, self._begin_ns)
 
-    def run(self, hang_ns: int, goes_on: Callable[[int], bool]) -> list[Sample]:
-        """Refill each lane as its executions complete, through the lead-in and then while `goes_on(window start)`.
-
-        Returns all executions, once the lanes are drained.
-        """
+    def run(self, hang_ns: int, goes_on: Callable[[], bool]) -> list[Sample]:
+        """Refill each lane as its executions complete while `goes_on()`; return all executions once drained."""
         while self._in_flight:
             completed = self.session.wait(self.session.now_ns() + hang_ns)
             if not completed:
                 raise Hang(next(iter(self._in_flight.values()))[0].lane, hang_ns / 1e9)
             for completion in completed:
                 tenant = self._note(completion)
-                if self.window_start_ns < 0 or goes_on(self.window_start_ns):
+                if goes_on():
                     self._submit(tenant)
         return sorted(self._samples, key=lambda sample: (sample.dispatched_ns, sample.done.ticket))
 
@@ -127,7 +126,8 @@ class _Loop:
         self._ended[tenant.name] += 1
         self.last_end_ns[tenant.name] = completion.end_ns
         led_in = min(self._ended.values()) >= self._lead_in.executions
-        if self.window_start_ns < 0 and led_in and completion.end_ns >= self._begin_ns + self._lead_in.least_ns:
+        if self.leads_in and led_in and completion.end_ns >= self._begin_ns + self._lead_in.least_ns:
+            self.leads_in = False
             self.window_start_ns = completion.end_ns
             self.led_in = len(self._samples)
         return tenant

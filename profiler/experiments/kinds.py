@@ -42,6 +42,23 @@ class EngineKey:
         return f"{self.model}@{self.batch_size}" + (f"#{self.build_index}" if self.build_index else "")
 
 
+def by_label(groups: Sequence[Sequence[str]], engines: Sequence[EngineKey], key: str) -> list[tuple[EngineKey, ...]]:
+    """Return the engines that a spec names by label in its entry `key`; UserError for a label that it does not make."""
+    known = {engine.label: engine for engine in engines}
+    for label in (label for group in groups for label in group):
+        if label not in known:
+            near = difflib.get_close_matches(label, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it makes: {', '.join(known)}"
+            raise UserError(f"`{key}` names {label!r}, which `engines` does not make; {hint}")
+    return [tuple(known[label] for label in group) for group in groups]
+
+
+def need_lanes(kind: str, lanes: int, least: int = 2) -> None:
+    """Raise UserError where a campaign has fewer lanes than a kind of experiment needs."""
+    if lanes < least:
+        raise UserError(f"experiment `{kind}` needs at least {least} lanes; raise `lanes`")
+
+
 @dataclass(frozen=True)
 class Cell:
     """One experiment of a plan before it is placed on a device.

@@ -7,13 +7,14 @@ without the lead-in of every block (`closed_loop.py`) that would count as a slow
 """
 
 from collections.abc import Sequence
+
 import numpy as np
 from pydantic import Field
 
-from cotenant.models.errors import UserError
 from cotenant.profiler.experiments.bench import Bench, Tenant
-from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
-from cotenant.profiler.experiments.quads import Arm, block_seconds, run_block, run_quads
+from cotenant.profiler.experiments.blocks import block_seconds, run_block
+from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec, need_lanes
+from cotenant.profiler.experiments.quads import Arm, run_quads
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
 from cotenant.runners.protocol import Engine
@@ -27,8 +28,7 @@ class NullSpec(ExperimentSpec):
 
 def cells(spec: NullSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
     """Each null takes the next engine, with the one after it as the idle tenant."""
-    if lanes < 2:
-        raise UserError('experiment `"null"` needs at least 2 lanes; raise `lanes`')
+    need_lanes(spec.kind, lanes)
     ring = [(engines[index], engines[(index + 1) % len(engines)]) for index in range(len(engines))]
     return [Cell("null", ring[i % len(ring)], i // len(ring), spec.condition) for i in range(spec.count)]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cotenant.datasets.quads import estimate_slowdown, is_narrow
 from cotenant.profiler.experiments.bench import Bench, Tenant
-from cotenant.profiler.experiments.closed_loop import LeadIn, Run, run_for
+from cotenant.profiler.experiments.blocks import block_seconds, run_block
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
 
@@ -42,21 +42,30 @@ def all_narrow(record: Record, bench: Bench) -> bool:
     return narrow
 
 
-def solo_arm(bench: Bench, record: Record, tenants: Sequence[Tenant], rng: np.random.Generator) -> Arm:
-    """One block of each tenant alone: in an order drawn from the seed, and reversed in the quad's second half.
+def in_turns(tenants: Sequence[Tenant], measure: Callable[[Tenant, int], None], rng: np.random.Generator) -> Arm:
+    """Measure each tenant alone: in an order drawn from the seed, and reversed in the quad's second half.
 
     So a linear drift cancels within a quad for each of them.
     """
     orders: dict[int, list[int]] = {}
 
-    def measure(quad_index: int) -> None:
+    def measure_all(quad_index: int) -> None:
         again = orders.get(quad_index)
         order = [int(place) for place in rng.permutation(len(tenants))] if again is None else again[::-1]
         orders[quad_index] = order
-        for tenant in (tenants[place] for place in order):
-            record.add_block(run_block(bench, record, [tenant], [0]), arm="solo", role="solo", quad_index=quad_index)
+        for place in order:
+            measure(tenants[place], quad_index)
 
-    return measure
+    return measure_all
+
+
+def solo_arm(bench: Bench, record: Record, tenants: Sequence[Tenant], rng: np.random.Generator) -> Arm:
+    """One block of each tenant alone."""
+
+    def measure(tenant: Tenant, quad_index: int) -> None:
+        record.add_block(run_block(bench, record, [tenant], [0]), arm="solo", role="solo", quad_index=quad_index)
+
+    return in_turns(tenants, measure, rng)
 
 
 def co_run_arm(bench: Bench, record: Record, tenants: Sequence[Tenant], rng: np.random.Generator) -> Arm:
@@ -66,9 +75,22 @@ def co_run_arm(bench: Bench, record: Record, tenants: Sequence[Tenant], rng: np.
     def measure(quad_index: int) -> None:
         delays_ns = [0, *(int(part * tenants[0].span_ns) for part in next(offsets))]
         run = run_block(bench, record, tenants, delays_ns)
-        record.add_block(run, arm="co_run", role="main", quad_index=quad_index, offset_ns=delays_ns[1])
+        record.add_block(run, arm="co_run", role="main", quad_index=quad_index, offsets_ns=delays_ns)
 
     return measure
+
+
+def run_beside(bench: Bench, tenants: Sequence[Tenant], rng: np.random.Generator) -> Record:
+    """Run quads of each tenant alone and all of them together until every slowdown is known well enough."""
+    record = Record(tenants)
+    run_quads(bench, record, solo_arm(bench, record, tenants, rng), co_run_arm(bench, record, tenants, rng), rng)
+    return record
+
+
+def beside_seconds(spans_s: Sequence[float], quality: Quality) -> float:
+    """Return the expected seconds of `run_beside` at the last look."""
+    alone_s = sum(block_seconds([span_s], quality) for span_s in spans_s)
+    return quality.look_quads[-1] * 2 * (block_seconds(spans_s, quality) + alone_s)
 
 
 def drawn_offsets(look_quads: Sequence[int], tenants: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
@@ -81,41 +103,3 @@ def offset_strata(blocks: int, tenants: int, rng: np.random.Generator) -> Iterat
     """Yield one offset in [0, 1) per later tenant and block: a Latin hypercube, so that all phases are met."""
     strata = np.array([rng.permutation(blocks) for _ in range(tenants)]).reshape(tenants, blocks)
     yield from ((strata + rng.random((tenants, blocks))) / blocks).T
-
-
-def run_block(
-    bench: Bench, record: Record, tenants: Sequence[Tenant], delays_ns: Sequence[int], moved: bool = False
-) -> Run:
-    """Run one block of these tenants; `moved` says that something was loaded or unloaded right before."""
-    settled = not moved and all(record.has_run(tenant) for tenant in tenants)
-    lead_in = block_lead_in(bench.quality, settled)
-    return run_for(bench.session, tenants, lead_in, block_ns(bench, tenants), delays_ns, hang_ns(bench))
-
-
-def block_lead_in(quality: Quality, settled: bool) -> LeadIn:
-    """Return the lead-in of a block, longer where loading has kept a lane waiting."""
-    if settled:
-        return LeadIn(int(quality.lead_in_s * 1e9), quality.lead_in_executions)
-    return LeadIn(int(quality.settle_s * 1e9), quality.settle_executions)
-
-
-def block_seconds(spans_s: Sequence[float], quality: Quality, settled: bool = True) -> float:
-    """Return the expected seconds of one block of tenants with these solo spans."""
-    lead_in, slowest_s = block_lead_in(quality, settled), max(spans_s)
-    led_in_s = max(lead_in.least_ns / 1e9, lead_in.executions * slowest_s)
-    return led_in_s + max(quality.block_s, quality.block_executions_min * slowest_s * len(spans_s)) + 2 * slowest_s
-
-
-def block_ns(bench: Bench, tenants: Sequence[Tenant]) -> int:
-    """Return a block's length: the asked time, or longer where the slowest tenant needs it for enough executions.
-
-    Tenants beside each other are slowed, at worst by a factor of their number (a device that only takes turns), so
-    that much is allowed for.
-    """
-    slowest_ns = max(tenant.span_ns for tenant in tenants) * len(tenants)
-    return max(int(bench.quality.block_s * 1e9), bench.quality.block_executions_min * slowest_ns)
-
-
-def hang_ns(bench: Bench) -> int:
-    """Return how long a lane may complete nothing."""
-    return int(bench.quality.hang_s * 1e9)

@@ -22,7 +22,7 @@ class Block:
         arm: solo, co_run, null, profile or self_test.
         tenants: Names of the tenants that executed.
         window_start_ns, window_end_ns: What began in [start, end) counts.
-        offset_ns: Drawn delay of the later tenants against the first; None where one tenant ran.
+        offsets_ns: Delay of each tenant after the gate, in the order of `tenants`; None where one tenant ran.
     """
 
     block_index: int
@@ -31,7 +31,7 @@ class Block:
     tenants: tuple[str, ...]
     window_start_ns: int
     window_end_ns: int
-    offset_ns: int | None
+    offsets_ns: tuple[int, ...] | None
 
 
 class Record:
@@ -46,12 +46,25 @@ class Record:
         self._rows: list[tuple[int, str, Sample]] = []
 
     def add_block(
-        self, run: Run, arm: str, role: str, quad_index: int | None = None, offset_ns: int | None = None
+        self,
+        run: Run,
+        arm: str,
+        role: str,
+        quad_index: int | None = None,
+        offsets_ns: Sequence[int] | None = None,
     ) -> Block:
         """Keep one block's executions; `role` is what those inside the window are."""
         start_ns, end_ns = run.window_start_ns, run.window_end_ns
         names = tuple(sorted({sample.tenant.name for sample in run.samples}))
-        block = Block(len(self.blocks), quad_index, arm, names, start_ns, end_ns, offset_ns)
+        block = Block(
+            len(self.blocks),
+            quad_index,
+            arm,
+            names,
+            start_ns,
+            end_ns,
+            None if offsets_ns is None else tuple(offsets_ns),
+        )
         self.blocks.append(block)
         for sample in run.samples:
             self._rows.append((block.block_index, role_in_window(role, sample.done, start_ns, end_ns), sample))
@@ -101,10 +114,15 @@ class Record:
     def metadata(self) -> dict[str, Any]:
         """Return the part of the raw metadata that the experiment itself knows."""
         return {
-            "tenants": [{"tenant": t.name, "lane": t.lane, "engine_id": t.engine.engine_id} for t in self.tenants],
-            "blocks": [{**asdict(block), "tenants": list(block.tenants)} for block in self.blocks],
+            "tenants": [{"tenant": t.name, "lane": t.lane, "engine_ids": [t.engine.engine_id]} for t in self.tenants],
+            "blocks": [_stored(block) for block in self.blocks],
             "stops": [{"tenant": name, "stop_reason": reason} for name, reason in self.stops.items()],
         }
+
+
+def _stored(block: Block) -> dict[str, Any]:
+    offsets_ns = None if block.offsets_ns is None else list(block.offsets_ns)
+    return {**asdict(block), "tenants": list(block.tenants), "offsets_ns": offsets_ns}
 
 
 def role_in_window(role: str, done: Completion, start_ns: int, end_ns: int) -> str:

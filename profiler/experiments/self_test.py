@@ -15,9 +15,9 @@ import numpy as np
 from pydantic import Field
 
 from cotenant.profiler.experiments.bench import Bench, Tenant
+from cotenant.profiler.experiments.blocks import hang_ns
 from cotenant.profiler.experiments.closed_loop import run_burst
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
-from cotenant.profiler.experiments.quads import hang_ns
 from cotenant.profiler.experiments.record import Record
 from cotenant.runners.protocol import Engine
 

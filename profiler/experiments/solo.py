@@ -1,13 +1,14 @@
 """Solo profile: one engine back to back while every other lane is idle; repeats spread over the campaign."""
 
 from collections.abc import Sequence
+
 import numpy as np
 from pydantic import Field
 
 from cotenant.profiler.experiments.bench import Bench
+from cotenant.profiler.experiments.blocks import block_lead_in, hang_ns
 from cotenant.profiler.experiments.closed_loop import run_count
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
-from cotenant.profiler.experiments.quads import block_lead_in, hang_ns
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
 from cotenant.runners.protocol import Engine

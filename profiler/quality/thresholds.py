@@ -16,10 +16,11 @@ GAIN_MIN_RATIO = 1.05  # design section 6: below it co-runners gained nothing by
 SELF_TEST_MAX_RATIO = 1.5  # two half loads: 1 when concurrent, 2 when sliced; the middle decides
 BLOCK_S = 0.1
 BLOCK_EXECUTIONS_MIN = 5  # a median needs a few
-# Lead-ins by what a shared 2-core CPU showed (decision 0009): the first executions took 1.28, 1.20, 1.12, 1.05 and 1.02
-# times as long after a pause of up to 100 ms (5 ms to 13 ms each), and 1.17, 1.09, 1.06, 1.04, 1.02 ... after a load (11 ms).
+# Lead-ins by what a shared 2-core CPU showed (decision 0009): first executions of 5 ms to 13 ms took 1.28, 1.20, 1.12,
+# 1.05 and 1.02 times as long after a pause of up to 100 ms, and those of 11 ms 1.17, 1.09, 1.06, 1.04, 1.02 after a load.
 LEAD_IN_S, LEAD_IN_EXECUTIONS = 0.05, 5
 SETTLE_S, SETTLE_EXECUTIONS = 0.15, 15
+REST_S = 0.02  # before each burst: longer than any lane waits for the others of one
 HANG_S = 60.0
 COALESCE_NS = 20_000  # design section 5
 
@@ -41,6 +42,7 @@ class Quality(BaseModel):
     lead_in_executions: int = Field(default=LEAD_IN_EXECUTIONS, ge=1, le=10_000)
     settle_s: float = Field(default=SETTLE_S, ge=0, le=60)
     settle_executions: int = Field(default=SETTLE_EXECUTIONS, ge=1, le=10_000)
+    rest_s: float = Field(default=REST_S, ge=0, le=60)
     hang_s: float = Field(default=HANG_S, gt=0)
     coalesce_ns: int = Field(default=COALESCE_NS, ge=0)
 

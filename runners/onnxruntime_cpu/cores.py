@@ -88,8 +88,14 @@ def _parse_quota(path: Path) -> float | None:
 
 @contextmanager
 def host_kept_off(cores: Sequence[int], lane_cores: Iterable[int]) -> Iterator[bool]:
-    """Keep every thread of this process off the lanes' cores while the block runs, if another core is left for it."""
-    left = host_cores(cores, lane_cores)
+    """Keep every thread of this process off the lanes' cores while the block runs, if another core is left for it.
+
+    Yields whether one is left: a core, and under a quota its time too.
+    """
+    taken = set(lane_cores)
+    left = host_cores(cores, taken)
+    quota = quota_cores()
+    has_time = quota is None or quota >= len(physical_cores(taken)) + 1
     before: dict[int, set[int]] = {}
     if left:
         for thread in _threads():
@@ -97,7 +103,7 @@ def host_kept_off(cores: Sequence[int], lane_cores: Iterable[int]) -> Iterator[b
                 before[thread] = os.sched_getaffinity(thread)
                 os.sched_setaffinity(thread, left)
     try:
-        yield bool(left)
+        yield bool(left) and has_time
     finally:
         for thread, affinity in before.items():
             with _gone_threads_ignored():

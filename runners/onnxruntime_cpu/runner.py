@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cotenant.models.errors import UserError
 from cotenant.models.model import PRECISIONS, Model, Precision
 from cotenant.runners.onnxruntime_cpu import cores
-from cotenant.runners.protocol import Device, Engine, Lane, Session
+from cotenant.runners.protocol import Counters, Device, Engine, Lane, Session
 
 if TYPE_CHECKING:
     from cotenant.runners.onnxruntime_cpu.build import EngineRequest
@@ -36,6 +36,11 @@ class OnnxRuntimeCpu:
     @property
     def needs_gpu(self) -> bool:
         """Whether sessions need an NVIDIA GPU."""
+        return False
+
+    @property
+    def session_per_experiment(self) -> bool:
+        """False: lanes are kept warm through a campaign."""
         return False
 
     def version(self) -> str:
@@ -107,10 +112,14 @@ class OnnxRuntimeCpu:
         # the same content may have been built under another path
         return dataclasses.replace(engine, model=network.name, family=network.family)
 
+    def counters(self, engine: Engine) -> Counters | None:
+        """None: what a processor's counters say would have to be measured."""
+        return None
+
     def open(
-        self, device: Device, lanes: Sequence[Lane], isolation: str | None = None
+        self, device: Device, lanes: Sequence[Lane], isolation: str | None = None, seed: int = 0
     ) -> AbstractContextManager[Session]:
-        """Open lanes, in the order that `cores.lane_order` gives them cores."""
+        """Open lanes, in the order that `cores.lane_order` gives them cores; nothing is drawn."""
         mode = ISOLATIONS[0] if isolation is None else isolation
         if mode not in ISOLATIONS:
             near = difflib.get_close_matches(mode, ISOLATIONS, n=1)

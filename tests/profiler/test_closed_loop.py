@@ -90,7 +90,7 @@ def test_roles_follow_the_window(arm: str, role: str) -> None:
     tenants = placed(session, "a", "b")
     run = run_for(session, tenants, SHORT, 100 * MS, [0, 12 * MS], HANG_NS)
     record = Record(tenants)
-    block = record.add_block(run, arm=arm, role=role, quad_index=0, offset_ns=12 * MS)
+    block = record.add_block(run, arm=arm, role=role, quad_index=0, offsets_ns=[0, 12 * MS])
     assert (block.window_start_ns, block.window_end_ns) == (run.window_start_ns, run.window_end_ns)
     for row in record.executions().to_pylist():
         if row["end_ns"] <= block.window_start_ns:

@@ -52,6 +52,18 @@ def test_the_host_is_moved_and_comes_back() -> None:
         assert cores.allowed_cores() == allowed
 
 
+@pytest.mark.parametrize(("quota", "host_has_time"), [(None, True), (2.0, True), (1.9, False), (1.0, False)])
+def test_a_core_without_time_is_no_core_for_the_host(
+    quota: float | None, host_has_time: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = cores.allowed_cores()
+    if len(cores.physical_cores(allowed)) < 2:
+        pytest.skip("needs two cores")
+    monkeypatch.setattr(cores, "quota_cores", lambda: quota)
+    with cores.host_kept_off(allowed, {allowed[-1]}) as left:
+        assert left is host_has_time
+
+
 def test_the_tightest_quota_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "cpu.max").write_text("150000 100000\n")

@@ -1,0 +1,63 @@
+"""Sensitivity: an engine beside a probe of known intensity, in ABBA quads; needs no counter permission at all.
+
+How much the probe slows the engine is the engine's sensitivity to that resource, how much the engine slows the probe is
+its pressure on it; intensities give curves.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from cotenant.models.errors import UserError
+from cotenant.profiler.experiments.bench import Bench
+from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec, by_label, need_lanes
+from cotenant.profiler.experiments.quads import beside_seconds, run_beside
+from cotenant.profiler.experiments.record import Record
+from cotenant.profiler.quality.thresholds import Quality
+from cotenant.runners.protocol import Engine
+
+ProbeKind = Literal["compute", "cache", "dram"]
+INTENSITIES_PCT = (25, 50, 75, 100)
+
+
+class SensitivitySpec(ExperimentSpec):
+    """Keys of `kind: sensitivity`: which engines (labels; all by default), beside which probes, how intense."""
+
+    engines: tuple[str, ...] | None = None
+    probes: tuple[ProbeKind, ...] = Field(default=("compute", "cache", "dram"), min_length=1)
+    intensities_pct: tuple[int, ...] = Field(default=INTENSITIES_PCT, min_length=1)
+    repeats: int = Field(default=1, ge=1, le=10_000)
+
+
+def cells(spec: SensitivitySpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
+    """One cell per engine, probe, intensity and repeat; tenant a is the engine, b the probe."""
+    need_lanes(spec.kind, lanes)
+    if any(not 0 <= intensity <= 100 for intensity in spec.intensities_pct):
+        raise UserError("`intensities_pct` of `kind: sensitivity` are whole numbers from 0 to 100")
+    chosen = (
+        list(engines)
+        if spec.engines is None
+        else [key for (key,) in by_label([[e] for e in spec.engines], engines, "engines")]
+    )
+    probes = [EngineKey(f"probe:{kind}:{pct}", 1, "fp32") for kind in spec.probes for pct in spec.intensities_pct]
+    return [
+        Cell("sensitivity", (key, probe), repeat, spec.condition)
+        for key in chosen
+        for probe in probes
+        for repeat in range(spec.repeats)
+    ]
+
+
+def run(bench: Bench, cell: Cell, engines: Sequence[Engine], rng: np.random.Generator) -> Record:
+    """Run quads of engine and probe alone and together."""
+    return run_beside(bench, bench.place(engines), rng)
+
+
+def seconds(cell: Cell, spans_s: Sequence[float], quality: Quality) -> float:
+    """Expected seconds at the last look."""
+    return beside_seconds(spans_s, quality)
+
+
+EXPERIMENT = ExperimentKind("sensitivity", SensitivitySpec, cells, run, seconds)
