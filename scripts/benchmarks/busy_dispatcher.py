@@ -25,6 +25,7 @@ from cotenant.runners.protocol import Completion, Lane, Loaded, Session
 ORDER = ("idle", "busy", "again", "again", "busy", "idle")
 ALPHA = 0.05
 TOLERANCE = 0.02
+FLOOR_MAX = 0.05  # a machine noisier than that tells nothing
 HANG_NS = 60_000_000_000
 BUSY_SLICE_NS = 5_000_000
 
@@ -78,7 +79,7 @@ def summary(blocks: dict[str, list[float]]) -> dict[str, Any]:
 
     busy, again = ratio("busy"), ratio("again")
     floor = max(abs(math.log(bound)) for bound in again[1:])
-    undisturbed = abs(busy[0] - 1) < TOLERANCE or abs(math.log(busy[0])) <= floor
+    undisturbed = floor <= FLOOR_MAX and (abs(busy[0] - 1) < TOLERANCE or abs(math.log(busy[0])) <= floor)
     idle_ns = float(np.median(blocks["idle"]))
     return {
         "pairs": len(blocks["idle"]),
@@ -105,7 +106,7 @@ def main() -> None:
         print(f"p95 beside an idle dispatcher   {result['idle_p95_ns'] / 1e6:.3f} ms")
         print("busy / idle                     {:.4f} [{:.4f}, {:.4f}]".format(*result["busy"]))
         print("idle / idle (noise)             {:.4f} [{:.4f}, {:.4f}]".format(*result["again"]))
-        print(f"undisturbed: {result['undisturbed']} (2 % or the noise floor)")
+        print(f"undisturbed: {result['undisturbed']} (2 % or the noise floor, which is to be at most 5 %)")
     sys.exit(0 if result["undisturbed"] else 1)
 
 

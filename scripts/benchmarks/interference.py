@@ -36,6 +36,7 @@ SLICED_MIN = 1.5  # two lanes on one core should take about twice as long
 QUADS = (("solo", "both", "both", "solo"), ("both", "solo", "solo", "both"))
 BLOCK_NS = 150_000_000  # at least; shorter blocks of short executions scatter more
 HANG_NS = 60_000_000_000
+QUEUED_MAX = 1000  # a lane takes 1024 executions that were not collected
 
 Medians = tuple[float, float]  # span, CPU time
 
@@ -64,7 +65,7 @@ def measure(engine: Engine, isolation: str, quads: int, executions: int) -> dict
         loaded = [session.load(lane, engine) for lane in (0, 1)]
         marks = {"isolation_observed": session.isolation_observed, "oversubscribed": session.oversubscribed}
         warm_ns, _ = run_block(session, loaded[:1], executions)
-        executions = max(executions, math.ceil(BLOCK_NS / warm_ns))
+        executions = min(QUEUED_MAX, max(executions, math.ceil(BLOCK_NS / warm_ns)))
         for quad in range(-1, quads):  # the first quad warms everything up
             arms: dict[str, list[Medians]] = {"solo": [], "both": []}
             for arm in QUADS[quad % 2]:
@@ -105,7 +106,7 @@ def judge(loads: dict[str, dict[str, Any]], control: dict[str, Any]) -> dict[str
     contended = [own for own in loads.values() if own["slowdown"][1] > SLOWDOWN_MIN]
     return {
         "slowed": bool(contended),
-        "cpu_grows_alike": any(abs(own["agreement"] - 1) <= CPU_TOLERANCE for own in contended),
+        "cpu_grows_alike": all(abs(own["agreement"] - 1) <= CPU_TOLERANCE and own["cpu"][1] > 1 for own in contended),
         "control_flagged": control["oversubscribed"] and not any(own["oversubscribed"] for own in loads.values()),
         "control_is_time_slicing": control["slowdown"][1] > SLICED_MIN and abs(control["cpu"][0] - 1) <= CPU_TOLERANCE,
     }
