@@ -1,6 +1,7 @@
 """Where a campaign runs: the runner, its device and the build target, looked up once."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from cotenant.models.digest import digest_id
 from cotenant.models.errors import UserError
@@ -21,10 +22,25 @@ class Placement:
     lanes: tuple[Lane, ...]
     isolation: str
     quality: Quality
+    _engine_ids: dict[EngineKey, str] = field(default_factory=dict, repr=False, compare=False)
 
     def engine_id(self, key: EngineKey) -> str:
         """Return the id an engine has or would have here; builds nothing."""
-        return self.runner.engine_id(key.model, key.batch_size, key.precision, self.target, key.build_index)
+        if key not in self._engine_ids:
+            self._engine_ids[key] = self.runner.engine_id(
+                key.model, key.batch_size, key.precision, self.target, key.build_index
+            )
+        return self._engine_ids[key]
+
+    def check_distinct(self, keys: Iterable[EngineKey]) -> None:
+        """Refuse two names for one engine, whose results could not be told apart; UserError names both."""
+        known: dict[str, EngineKey] = {}
+        for key in keys:
+            other = known.setdefault(self.engine_id(key), key)
+            if other != key:
+                raise UserError(
+                    f"{other.label} and {key.label} are the same network; name it once (beside itself: a self-pair)"
+                )
 
     def experiment_id(self, cell_id: str, seed: int, keys: tuple[EngineKey, ...]) -> str:
         """Return the id of a cell placed here (design section 5)."""

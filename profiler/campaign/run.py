@@ -49,10 +49,12 @@ def run_campaign(spec: CampaignSpec, out: Path, cache: Path, progress: Progress)
     """
     plan = make_plan(spec)
     placement = place(spec)
+    placement.check_distinct(plan.engines)
     journal = Journal(out)
     with journal.opened(spec), _sigterm_interrupts():
         journal.write_plan(plan, spec)
         results = Results(journal, placement)
+        results.check_plan(plan)
         engines = build_engines(plan.engines, placement, cache, journal, progress)
         results.check_engines(engines.values())
         _measure(plan, Crew(spec, placement, engines, results, progress), results, progress)
