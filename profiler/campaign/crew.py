@@ -3,6 +3,7 @@
 import os
 import platform
 import socket
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import nvtx
+import pyarrow as pa
 
 from cotenant.datasets.raw import SCHEMA_VERSION
 from cotenant.models.errors import WorkError
@@ -23,6 +25,7 @@ from cotenant.profiler.campaign.results import Results
 from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.kinds import experiment_kind
+from cotenant.runners.protocol import Engine, Runner
 
 NVTX_DOMAIN = "cotenant"
 VERSIONED = ("cotenant", "numpy", "onnx", "onnxruntime", "pyarrow")
@@ -72,7 +75,11 @@ class Crew:
             "engines": [engine_row(engine) for engine in {e.engine_id: e for e in engines}.values()],
             "provenance": _provenance(started_at, attempt),
         }
-        self.results.keep(planned, record, metadata)
+        known = _counters(self.placement.runner, planned, engines)
+        metadata["counters"] = [row for row, _ in known]
+        kernels = [row for _, rows in known for row in rows]
+        siblings = {**record.siblings(), **({"kernels": pa.Table.from_pylist(kernels)} if kernels else {})}
+        self.results.keep(planned, record, metadata, siblings)
 
     def fail(self, planned: PlannedCell, error: WorkError, attempt: int) -> None:
         """Keep a failure as data and begin again with fresh lanes."""
@@ -124,6 +131,23 @@ class Crew:
             "oversubscribed": session.oversubscribed,
             "host_has_own_core": session.host_has_own_core,
         }
+
+
+def _counters(
+    runner: Runner, planned: PlannedCell, engines: Sequence[Engine]
+) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Return what the runner itself knows of an engine's counters, kept once beside its first solo block."""
+    if planned.cell.kind != "solo" or planned.cell.repeat > 0:
+        return []
+    found = []
+    for engine in engines:
+        counters = runner.counters(engine)
+        if counters is not None:
+            names = {"engine_id": engine.engine_id}
+            of_kernels = names | {key: counters.throughputs[key] for key in ("counter_source", "counter_set")}
+            rows = [of_kernels | {"kernel_index": index} | row for index, row in enumerate(counters.kernels)]
+            found.append((names | counters.throughputs, rows))
+    return found
 
 
 def _provenance(started_at: str, attempt: int) -> dict[str, Any]:

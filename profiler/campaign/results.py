@@ -1,8 +1,10 @@
 """What a campaign folder already holds, read back so that a rerun goes on where the last one stopped."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+import pyarrow as pa
 
 from cotenant.datasets import raw
 from cotenant.models.errors import UserError
@@ -74,8 +76,10 @@ class Results:
                     f"measure it as another engine with `build_index: {engine.build_index + 1}` and a new --out"
                 )
 
-    def keep(self, planned: PlannedCell, record: Record, metadata: dict[str, Any]) -> None:
-        """Write an experiment's raw file; its appearance is the commit."""
+    def keep(
+        self, planned: PlannedCell, record: Record, metadata: dict[str, Any], siblings: Mapping[str, pa.Table]
+    ) -> None:
+        """Write an experiment's raw files; the main one's appearance is the commit."""
         executions = record.executions()
         if record.self_test is not None:
             self.self_test = record.self_test
@@ -84,7 +88,7 @@ class Results:
         metadata["self_test"] = self.self_test
         metadata["peaks"] = dict(self.peaks) if complete(self.peaks) else None
         metadata["provenance"]["finished_at"] = datetime.now(UTC).isoformat()
-        raw.write_raw(self.journal.raw, metadata["experiment_id"], executions, metadata)
+        raw.write_raw(self.journal.raw, metadata["experiment_id"], executions, metadata, siblings)
         self._done[planned.cell_id] = metadata
         self.journal.forget_failure(metadata["experiment_id"])
 

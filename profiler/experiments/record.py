@@ -96,6 +96,10 @@ class Record:
         ]
         return pa.Table.from_pylist(rows, schema=RAW_EXECUTIONS)
 
+    def siblings(self) -> dict[str, pa.Table]:
+        """Return the tables that lie beside the executions, by name; most kinds have none."""
+        return {}
+
     def quad_spans(self) -> dict[str, list[QuadBlock]]:
         """Return what the stopping rule looks at: each tenant's counted spans by block of the quads."""
         samples: dict[int, list[Sample]] = {}
