@@ -58,6 +58,15 @@ def mac_operations(node: onnx.NodeProto, tensors: Mapping[str, Tensor]) -> int:
     return 0
 
 
+def product_count(node: onnx.NodeProto, tensors: Mapping[str, Tensor]) -> int:
+    """Return of how many independent products of equal size an operator with multiply-accumulates consists."""
+    if node.op_type in CONVOLUTIONS or node.op_type == "ConvTranspose":
+        return int(_attribute(node, "group", 1))
+    if node.op_type in PRODUCTS and len(tensors[node.input[PRODUCTS[node.op_type][1]]].shape) > 2:
+        return math.prod(tensors[node.output[0]].shape[:-2])
+    return 1
+
+
 def element_operations(node: onnx.NodeProto, tensors: Mapping[str, Tensor]) -> int:
     """Return the operations of an operator that is neither convolution nor matrix product."""
     if node.op_type in MOVERS:

@@ -12,7 +12,14 @@ from collections.abc import Sequence
 
 import onnx
 
-from cotenant.models.cost_rules import ELEMENTWISE, VIEWS, element_operations, mac_operations, read_elements
+from cotenant.models.cost_rules import (
+    ELEMENTWISE,
+    VIEWS,
+    element_operations,
+    mac_operations,
+    product_count,
+    read_elements,
+)
 from cotenant.models.model import GraphCost, OperatorCost
 from cotenant.models.shapes import Tensor, graph_tensors
 
@@ -98,14 +105,18 @@ class _Fusion:
         )
         outputs = [name for node in group.nodes for name in node.output if name]
         first, last = group.nodes[0], self.tensors[outputs[-1]]
+        reads = self._reads(group)
         return OperatorCost(
             name=first.name or first.output[0],
             operators="+".join(node.op_type for node in group.nodes),
             output_shape=last.shape,
             mac_count=sum(macs),
             flop_count=2 * sum(macs) + elements,
-            read_bytes=sum(self._reads(group).values()),
+            read_bytes=sum(reads.values()),
             write_bytes=sum(self.tensors[name].byte_count for name in outputs if name in self.read),
+            weight_bytes=sum(byte_count for name, byte_count in reads.items() if name in self.folded),
+            # only a group's first operator can be a product: products start groups
+            product_count=product_count(first, self.tensors) if sum(macs) else 0,
         )
 
     def _reads(self, group: _Group) -> dict[str, int]:

@@ -73,6 +73,9 @@ class OperatorCost:
         flop_count: 2 x mac_count plus one per element of every other arithmetic operator.
         read_bytes: Activations and weights read, each once.
         write_bytes: Activations written.
+        weight_bytes: The part of `read_bytes` that is weights (initialisers and what is folded from them).
+        product_count: Independent matrix products of equal size that the MACs consist of: the groups of a convolution,
+            the leading dimensions of a product of two activations, else 1; 0 without MACs.
     """
 
     name: str
@@ -82,6 +85,8 @@ class OperatorCost:
     flop_count: int
     read_bytes: int
     write_bytes: int
+    weight_bytes: int
+    product_count: int
 
 
 class Model(Protocol):

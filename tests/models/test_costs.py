@@ -67,6 +67,13 @@ def test_a_residual_block(kind: int, width: int) -> None:
     assert total.read_bytes == width * sum(row[2] for row in expected.values())
 
 
+@pytest.mark.parametrize(("kind", "width"), [(FLOAT, 4), (HALF, 2)])
+def test_weights_are_told_apart_from_activations(kind: int, width: int) -> None:
+    weights = {name: cost.weight_bytes for name, cost in costs(block(kind)).items()}
+    elements = {"Conv+Relu": 108 + 4, "Conv+Add+Relu": 144, "GlobalAveragePool": 0, "Gemm": 40 + 10}
+    assert weights == {name: width * count for name, count in elements.items()}
+
+
 def test_what_others_read_is_written_and_read_again() -> None:
     """The pool reads the convolution's result first, so the activation after it cannot be fused into it."""
     nodes = [
@@ -97,6 +104,7 @@ def test_views_cost_nothing_and_folded_weights_are_read_once() -> None:
     (cost,) = operator_costs(graph(nodes, {"x": (2, 3, 2)}, {"w1": (5, 6), "w2": (5, 6)}, ["y"]), "by hand")
     assert (cost.mac_count, cost.flop_count) == (2 * 5 * 6, 2 * 2 * 5 * 6)
     assert (cost.read_bytes, cost.write_bytes) == ((12 + 30) * 4, 10 * 4)
+    assert cost.weight_bytes == 30 * 4
 
 
 def test_a_lookup_reads_what_it_picks() -> None:
@@ -104,6 +112,7 @@ def test_a_lookup_reads_what_it_picks() -> None:
     (cost,) = operator_costs(graph(nodes, {"ids": (2, 3)}, {"table": (1000, 16)}, ["y"]), "by hand")
     assert (cost.mac_count, cost.flop_count) == (0, 0)
     assert (cost.read_bytes, cost.write_bytes) == (6 * 16 * 4 + 6 * 8, 6 * 16 * 4)
+    assert (cost.weight_bytes, cost.product_count) == (6 * 16 * 4, 0)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +145,22 @@ def test_a_lookup_reads_what_it_picks() -> None:
 def test_products_count_each_multiplication(node: onnx.NodeProto, inputs: Shapes, weights: Shapes, macs: int) -> None:
     (cost,) = operator_costs(graph([node], inputs, weights, ["y"]), "by hand")
     assert cost.mac_count == macs
+
+
+@pytest.mark.parametrize(
+    ("node", "inputs", "weights", "products"),
+    [
+        (helper.make_node("MatMul", ["x", "z"], ["y"]), {"x": (2, 3, 4, 8), "z": (2, 3, 8, 5)}, {}, 6),
+        (helper.make_node("MatMul", ["x", "w"], ["y"]), {"x": (2, 3, 4, 8)}, {"w": (8, 5)}, 1),
+        (helper.make_node("Conv", ["x", "k"], ["y"], group=8), {"x": (1, 8, 6, 6)}, {"k": (8, 1, 3, 3)}, 8),
+        (helper.make_node("Conv", ["x", "k"], ["y"]), {"x": (1, 8, 6, 6)}, {"k": (8, 8, 3, 3)}, 1),
+        (helper.make_node("Relu", ["x"], ["y"]), {"x": (1, 8)}, {}, 0),
+    ],
+    ids=["batched product", "product by weights", "depthwise", "dense", "no product"],
+)
+def test_independent_products_are_counted(node: onnx.NodeProto, inputs: Shapes, weights: Shapes, products: int) -> None:
+    (cost,) = operator_costs(graph([node], inputs, weights, ["y"]), "by hand")
+    assert cost.product_count == products
 
 
 def test_work_that_depends_on_the_data_is_refused() -> None:

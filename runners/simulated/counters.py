@@ -1,0 +1,60 @@
+"""Counters of the simulated device: what a profiler would read of each kernel, straight from the kernel list.
+
+`sm_pct` is the time that SMs have blocks, over all SMs: no less than the pipe utilisation that Nsight Compute calls SM
+throughput. `dram_pct` is of the data sheet's bandwidth, so a kernel that memory alone holds up shows less than 100.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cotenant.runners.engine_cache import read_meta
+from cotenant.runners.protocol import Counters, Engine
+from cotenant.runners.simulated.device_schema import DeviceFile
+from cotenant.runners.simulated.kernel_list import ONE, KernelList, read_kernels
+
+SOURCE = "simulated"
+PERCENTAGES = ("sm_pct", "l2_pct", "dram_pct", "memory_pct")
+
+
+def counters_of(engine: Engine) -> Counters:
+    """Return the counters of an engine on the device that it was built for; EntryDamaged if its files are not whole."""
+    kernels = read_kernels(engine.folder)
+    device = DeviceFile.model_validate(read_meta(engine.folder)["device"])
+    return Counters(throughputs(kernels, device), kernel_table(kernels, device))
+
+
+def kernel_table(kernels: KernelList, device: DeviceFile) -> list[dict[str, Any]]:
+    """Return the rows of the table `kernels` of one engine, in order, without its id."""
+    columns = [numbers.tolist() for numbers in (kernels.duration_ns, kernels.sm, kernels.l2, kernels.dram)]
+    return [
+        {"kernel_index": index, "name": name, "duration_ns": duration_ns, **_percentages(demands, 1, device)}
+        for index, (name, duration_ns, *demands) in enumerate(zip(kernels.names, *columns, strict=True))
+    ]
+
+
+def throughputs(kernels: KernelList, device: DeviceFile) -> dict[str, Any]:
+    """Return the row of the table `throughputs` of one engine, without the ids: means over kernels by duration."""
+    durations = kernels.duration_ns.tolist()
+    demands = [
+        sum(demand * duration for demand, duration in zip(numbers.tolist(), durations, strict=True))
+        for numbers in (kernels.sm, kernels.l2, kernels.dram)
+    ]
+    return {
+        "counter_source": SOURCE,
+        "counter_set": SOURCE,
+        "aggregation": "kernel_wmean",
+        **_percentages(demands, sum(durations), device),
+        "busy_ns": sum(durations),
+        "kernel_count": len(kernels),
+        "sm_clock_mhz": float(device.sm_clock_mhz),
+        "memory_clock_mhz": float(device.memory_clock_mhz),
+    }
+
+
+def _percentages(demands: Sequence[int], weight: int, device: DeviceFile) -> dict[str, float | None]:
+    """Return the percentages of whole-number sums of demands, the same on every machine; None without kernels."""
+    if weight == 0:
+        return dict.fromkeys(PERCENTAGES)
+    sm, l2, dram = (100 * demand / (ONE * weight) for demand in demands)
+    dram *= device.dram_achieved_ratio
+    return dict(zip(PERCENTAGES, (sm, l2, dram, max(l2, dram)), strict=True))

@@ -1,0 +1,1 @@
+"""Device files that come with the package: `*.yaml`, one a GPU."""
