@@ -53,9 +53,18 @@ class EntryDamaged(WorkError):
 
 
 def default_cache() -> Path:
-    """Return the user's cache folder of cotenant ($XDG_CACHE_HOME/cotenant, else ~/.cache/cotenant)."""
+    """Return the user's cache folder of cotenant ($XDG_CACHE_HOME/cotenant, else ~/.cache/cotenant).
+
+    Raises:
+        UserError: The user has no home folder (no HOME, and a user id that no account has).
+    """
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "cotenant"
+    try:
+        return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "cotenant"
+    except RuntimeError as error:
+        raise UserError(
+            "no home folder is known for the engine cache; choose a folder with --cache, or set XDG_CACHE_HOME"
+        ) from error
 
 
 def obtain(cache: Path, engine_id: str, build: Callable[[Path], Built]) -> Engine:

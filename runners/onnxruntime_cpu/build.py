@@ -15,12 +15,14 @@ from cotenant.models.errors import WorkError
 from cotenant.models.model import Export, Model, Precision
 from cotenant.runners.engine_cache import Built, file_digest, place, read_meta
 from cotenant.runners.onnxruntime_cpu.probes import MATRIX_SIDE, Probe
+from cotenant.runners.onnxruntime_cpu.trial import check_executes
 from cotenant.runners.protocol import Engine
 
 GRAPH = "graph.onnx"
 FLAGS = {"optimisation": "all", "revision": 1}  # revision counts changes of what a build makes of the same model
 OPSET, IR_VERSION = 17, 8
 FLOAT_BYTES = 4
+FILE_FAMILY = "file"
 
 
 class EngineRequest:
@@ -79,6 +81,8 @@ def model_builder(
             **cost,
         }
         inputs = [asdict(tensor) for tensor in model.inputs(batch_size, precision)]
+        if model.family == FILE_FAMILY:  # those of the zoo are known to execute
+            check_executes(folder / GRAPH, inputs, model.name)
         return Built(fields, {"flags": FLAGS, "versions": request.versions(), "inputs": inputs, "probe": None})
 
     return build

@@ -62,14 +62,14 @@ def quotas(lanes: Sequence[Lane], isolation: str) -> list[int]:
         return [ONE] * len(lanes)
     if any(not 0 < share <= 100 for share in given):
         raise UserError(f"shares {given} are not possible; give each lane a part of the device above 0 and up to 100 %")
-    granted = [None if share is None else units(Fraction(share) / 100) for share in shares]
-    rest = ONE
+    rest_pct = Fraction(100)
     if isolation == ISOLATIONS[GREEN_CONTEXTS]:
-        left, without = ONE - sum(quota for quota in granted if quota is not None), granted.count(None)
-        if left < without:
+        without = len(shares) - len(given)
+        left_pct = 100 - sum(map(Fraction, given), Fraction(0))
+        rest_pct = left_pct / max(1, without)
+        if left_pct < 0 or (without and units(rest_pct / 100) == 0):
             raise UserError(f"shares {given} leave nothing for {without} lanes; they may add up to 100 % at most")
-        rest = left // without if without else 0
-    return [rest if quota is None else quota for quota in granted]
+    return [units((rest_pct if share is None else Fraction(share)) / 100) for share in shares]
 
 
 def opening_state(

@@ -60,7 +60,10 @@ def test_entry_points_add_runners() -> None:
 @pytest.mark.usefixtures("plugin")
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("failing", r"ImportError: libvendor\.so\.9 is missing"), ("unfitting", r"is no runner: it lacks name, needs_gpu")],
+    [
+        ("failing", r"ImportError: libvendor\.so\.9 is missing"),
+        ("unfitting", r"is no runner: it lacks name, needs_gpu"),
+    ],
 )
 def test_a_broken_entry_point_is_one_clear_line(name: str, words: str) -> None:
     with pytest.raises(WorkError, match=words) as told:
