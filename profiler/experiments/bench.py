@@ -1,7 +1,7 @@
 """What an experiment works with: the open session, the engines on its lanes, and the thresholds in force."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from cotenant.models.errors import WorkError
@@ -37,17 +37,21 @@ class Bench:
     def place(self, engines: Sequence[Engine], lanes: Sequence[int] | None = None) -> list[Tenant]:
         """Load one tenant per engine, on lanes 0, 1, ... if not told, and name them a, b, c ..."""
         chosen = range(len(engines)) if lanes is None else lanes
+        wanted = {engine.engine_id for engine in engines}
         placed = []
         for index, (engine, lane) in enumerate(zip(engines, chosen, strict=True)):
-            loaded, span_ns = self.load(lane, engine)
+            loaded, span_ns = self.load(lane, engine, wanted)
             placed.append(Tenant(tenant_name(index), lane, engine, loaded, span_ns))
         return placed
 
-    def load(self, lane: int, engine: Engine) -> tuple[Loaded, int]:
-        """Load an engine on an idle lane (or find it there) and return it with its rough solo span in ns."""
+    def load(self, lane: int, engine: Engine, wanted: Collection[str] = ()) -> tuple[Loaded, int]:
+        """Load an engine on an idle lane (or find it there) and return it with its rough solo span in ns.
+
+        Engines of the ids `wanted` stay, however much they hold together.
+        """
         kept = self._loaded[lane]
         if engine.engine_id not in kept:
-            self._make_room(lane, engine.weight_bytes or 0)
+            self._make_room(lane, engine.weight_bytes or 0, wanted)
             loaded = self.session.load(lane, engine)
             kept[engine.engine_id] = (loaded, self._rough_span_ns(lane, loaded), engine.weight_bytes or 0)
         kept.move_to_end(engine.engine_id)
@@ -64,11 +68,12 @@ class Bench:
         if entry is not None:
             self.session.unload(entry[0])
 
-    def _make_room(self, lane: int, needed_bytes: int) -> None:
+    def _make_room(self, lane: int, needed_bytes: int, wanted: Collection[str]) -> None:
         kept = self._loaded[lane]
-        while kept and sum(size for _, _, size in kept.values()) + needed_bytes > KEPT_WEIGHT_BYTES:
-            _, (oldest, _, _) = kept.popitem(last=False)
-            self.session.unload(oldest)
+        for engine_id in [each for each in kept if each not in wanted]:
+            if sum(size for _, _, size in kept.values()) + needed_bytes <= KEPT_WEIGHT_BYTES:
+                return
+            self.session.unload(kept.pop(engine_id)[0])
 
     def _rough_span_ns(self, lane: int, loaded: Loaded) -> int:
         spans: list[int] = []

@@ -14,13 +14,13 @@ import numpy as np
 from pydantic import Field
 
 from cotenant.models.errors import UserError
-from cotenant.profiler.experiments.bench import Bench, Tenant
+from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.blocks import block_lead_in, hang_ns
-from cotenant.profiler.experiments.closed_loop import LeadIn, Run, Sample, run_burst
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec, by_label
 from cotenant.profiler.experiments.record import Record
+from cotenant.profiler.experiments.turns import run_turns
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.protocol import Engine, Session
+from cotenant.runners.protocol import Engine
 
 PROFILE_BLOCKS = 8  # as of a solo profile: 8 x 32 = 256 executions of each
 ROUNDS = 32
@@ -53,27 +53,9 @@ def run(bench: Bench, cell: Cell, engines: Sequence[Engine], rng: np.random.Gene
     tenants = bench.place(engines, [int(lane) for lane in cell.options["lanes"]])
     record = Record(tenants)
     lead_in = block_lead_in(bench.quality, settled=False)
-    found = _take_turns(bench.session, tenants, lead_in, int(cell.options["rounds"]), hang_ns(bench), rng)
+    found = run_turns(bench.session, tenants, lead_in, int(cell.options["rounds"]), hang_ns(bench), rng)
     record.add_block(found, arm="sequential", role="solo")
     return record
-
-
-def _take_turns(
-    session: Session, tenants: Sequence[Tenant], lead_in: LeadIn, rounds: int, hang_ns: int, rng: np.random.Generator
-) -> Run:
-    samples: list[Sample] = []
-    begin_ns = session.now_ns()
-    led_in = counted = 0
-    window_start_ns = begin_ns
-    while counted < rounds:
-        if led_in < min(lead_in.executions, rounds) or session.now_ns() < begin_ns + lead_in.least_ns:
-            led_in += 1
-        else:
-            counted += 1
-            window_start_ns = session.now_ns() if counted == 1 else window_start_ns
-        for place in rng.permutation(len(tenants)):
-            samples += run_burst(session, [tenants[place]], hang_ns).samples
-    return Run(samples, window_start_ns, samples[-1].done.end_ns)
 
 
 def seconds(cell: Cell, spans_s: Sequence[float], quality: Quality) -> float:

@@ -17,7 +17,7 @@ SELF_TEST_MAX_RATIO = 1.5  # two half loads: 1 when concurrent, 2 when sliced; t
 BLOCK_S = 0.1
 BLOCK_EXECUTIONS_MIN = 5  # a median needs a few
 # Lead-ins by what a shared 2-core CPU showed (decision 0009): first executions of 5 ms to 13 ms took 1.28, 1.20, 1.12,
-# 1.05 and 1.02 times as long after a pause of up to 100 ms, and those of 11 ms 1.17, 1.09, 1.06, 1.04, 1.02 after a load.
+# 1.05 and 1.02 times as long after a pause of up to 100 ms, and of 11 ms 1.17, 1.09, 1.06, 1.04, 1.02 after a load.
 LEAD_IN_S, LEAD_IN_EXECUTIONS = 0.05, 5
 SETTLE_S, SETTLE_EXECUTIONS = 0.15, 15
 REST_S = 0.02  # before each burst: longer than any lane waits for the others of one

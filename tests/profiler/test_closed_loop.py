@@ -130,3 +130,13 @@ def test_engines_stay_loaded_while_they_fit_and_the_oldest_goes() -> None:
     for name in ("a", "b", "a", "c", "a"):
         bench.load(0, engine(name, weight_bytes=gib))
     assert session.loads == [("load", 0, "a"), ("load", 0, "b"), ("unload", 0, "b"), ("load", 0, "c")]
+
+
+def test_engines_of_one_experiment_stay_together_however_large() -> None:
+    session = VirtualSession(1, {"a": MS, "b": MS, "c": MS, "d": MS})
+    bench = Bench(session, Quality())
+    bench.load(0, engine("d", weight_bytes=1 << 30))
+    tenants = bench.place([engine(name, weight_bytes=1 << 30) for name in "abc"], [0, 0, 0])
+    assert [entry for entry in session.loads if entry[0] == "unload"] == [("unload", 0, "d")]
+    for tenant in tenants:
+        session.submit(tenant.lane, tenant.loaded)

@@ -1,0 +1,1 @@
+"""Open-loop serving: arrivals drawn beforehand, one queue per tenant, dynamic batching onto idle lanes."""
