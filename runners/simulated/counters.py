@@ -4,6 +4,7 @@
 throughput. `dram_pct` is of the data sheet's bandwidth, so a kernel that memory alone holds up shows less than 100.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,34 +28,34 @@ def kernel_table(kernels: KernelList, device: DeviceFile) -> list[dict[str, Any]
     """Return the rows of the table `kernels` of one engine, in order, without its id."""
     columns = [numbers.tolist() for numbers in (kernels.duration_ns, kernels.sm, kernels.l2, kernels.dram)]
     return [
-        {"kernel_index": index, "name": name, "duration_ns": duration_ns, **_percentages(demands, 1, device)}
+        {"kernel_index": index, "name": name, "duration_ns": duration_ns, **_percentages(demands, device)}
         for index, (name, duration_ns, *demands) in enumerate(zip(kernels.names, *columns, strict=True))
     ]
 
 
 def throughputs(kernels: KernelList, device: DeviceFile) -> dict[str, Any]:
     """Return the row of the table `throughputs` of one engine, without the ids: means over kernels by duration."""
-    durations = kernels.duration_ns.tolist()
-    demands = [
-        sum(demand * duration for demand, duration in zip(numbers.tolist(), durations, strict=True))
-        for numbers in (kernels.sm, kernels.l2, kernels.dram)
-    ]
+    rows = kernel_table(kernels, device)
+    busy_ns = sum(row["duration_ns"] for row in rows)
     return {
         "counter_source": SOURCE,
         "counter_set": SOURCE,
         "aggregation": "kernel_wmean",
-        **_percentages(demands, sum(durations), device),
-        "busy_ns": sum(durations),
+        **{name: _mean_pct(rows, name, busy_ns) for name in PERCENTAGES},
+        "busy_ns": busy_ns,
         "kernel_count": len(kernels),
         "sm_clock_mhz": float(device.sm_clock_mhz),
         "memory_clock_mhz": float(device.memory_clock_mhz),
     }
 
 
-def _percentages(demands: Sequence[int], weight: int, device: DeviceFile) -> dict[str, float | None]:
-    """Return the percentages of whole-number sums of demands, the same on every machine; None without kernels."""
-    if weight == 0:
-        return dict.fromkeys(PERCENTAGES)
-    sm, l2, dram = (100 * demand / (ONE * weight) for demand in demands)
+def _percentages(demands: Sequence[int], device: DeviceFile) -> dict[str, float]:
+    """Return a kernel's percentages; `memory_pct` is the larger of its two memory throughputs."""
+    sm, l2, dram = (100 * demand / ONE for demand in demands)
     dram *= device.dram_achieved_ratio
     return dict(zip(PERCENTAGES, (sm, l2, dram, max(l2, dram)), strict=True))
+
+
+def _mean_pct(rows: Sequence[dict[str, Any]], name: str, busy_ns: int) -> float | None:
+    """Return the mean over kernels by duration; None without kernels."""
+    return math.fsum(row[name] * row["duration_ns"] for row in rows) / busy_ns if busy_ns else None

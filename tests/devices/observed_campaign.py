@@ -33,6 +33,7 @@ class Watched:
     submissions: list[Submission] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
     held: list[int] | None = None
+    listed_ns: dict[int, int] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -72,9 +73,30 @@ class Watched:
         self.completions += done
         return done
 
-    def exact(self, gpu: type[ExactGpu] = ExactGpu) -> Stamps:
-        """Return what the exact GPU makes of the same submissions."""
-        return gpu(self.machine, self.engines, self.submissions).run(self.inner.now_ns())
+    def time_of_event(self, events: int) -> int:
+        """Return the end by which so many phases have ended, or of the last execution."""
+        ended = 0
+        done = sorted(self.completions, key=lambda completion: completion.end_ns)
+        for completion in done:
+            ended += 2 * len(self.engines[self.submissions[completion.ticket].engine])
+            if ended >= events:
+                return completion.end_ns
+        return done[-1].end_ns
+
+    def exact(self, until_ns: int, gpu: type[ExactGpu] = ExactGpu) -> Stamps:
+        """Return what the exact GPU makes of what was submitted until then."""
+        asked = [each for each in self.submissions if each.dispatched_ns <= until_ns]
+        return gpu(self.machine, self.engines, asked).run(until_ns)
+
+    def work_units(self, ticket: int) -> int:
+        """Return what an execution has to do, from its list and factor alone."""
+        submission = self.submissions[ticket]
+        return max(1, self._listed_ns(submission.engine)) * submission.factor
+
+    def _listed_ns(self, engine: int) -> int:
+        if engine not in self.listed_ns:
+            self.listed_ns[engine] = sum(kernel.gap_ns + kernel.duration_ns for kernel in self.engines[engine])
+        return self.listed_ns[engine]
 
     def stretches(self) -> list[Stretch]:
         """Return the session's own truth."""
