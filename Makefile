@@ -18,7 +18,8 @@ help: ## print this
 env: .venv/.run ## make .venv with cotenant and its pinned requirements
 
 quickstart: .venv/.run ## measure a real campaign on this machine (OUT=quickstart-data) and tell what it found
-	@$(BIN)/cotenant campaign run quickstart --out "$(OUT)"
+	@$(BIN)/cotenant campaign run quickstart --out "$(OUT)" || { code=$$?; \
+	  test $$code -ne 2 || echo "with make: move $(OUT) away, or make quickstart OUT=another-folder" >&2; exit $$code; }
 	@$(BIN)/cotenant dataset check "$(OUT)"
 	@$(BIN)/cotenant dataset describe "$(OUT)"
 

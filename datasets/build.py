@@ -1,7 +1,7 @@
 """Derive a dataset from raw files alone: sorted, by one writer, byte for byte the same each time.
 
 raw/*.parquet --> first pass: each experiment is summarised --> profiles, noise floors, slowdowns
-              --> second pass: executions and overlaps are streamed, one experiment after the other
+              --> second pass: executions, overlaps and requests are streamed, one experiment after the other
 """
 
 import fcntl
@@ -15,28 +15,29 @@ from typing import Any
 
 from cotenant.datasets import columns, raw
 from cotenant.datasets.derive.blocks import block_rows
+from cotenant.datasets.derive.counters import Counters
 from cotenant.datasets.derive.devices import device_rows, noise_floors
 from cotenant.datasets.derive.engines import engine_rows
-from cotenant.datasets.derive.executions import NULL_REASONS, SoloSpan, execution_table
-from cotenant.datasets.derive.experiments import Written, experiment_row
-from cotenant.datasets.derive.measured import Measured, open_measured
-from cotenant.datasets.derive.overlaps import overlap_table
+from cotenant.datasets.derive.experiments import experiment_row
+from cotenant.datasets.derive.large import LargeTables
+from cotenant.datasets.derive.open_raw import open_measured
 from cotenant.datasets.derive.provenance import provenance_rows
+from cotenant.datasets.derive.siblings import open_sibling
 from cotenant.datasets.derive.slowdowns import slowdown_rows
 from cotenant.datasets.derive.solo_profiles import pool_profiles, profile_rows
-from cotenant.datasets.derive.summary import summarise
+from cotenant.datasets.derive.summary import Summary, summarise
 from cotenant.datasets.derive.throughputs import throughput_rows
 from cotenant.datasets.folders import DATASET, RAW, campaign_folder
-from cotenant.datasets.overlap import overlap_intervals
-from cotenant.datasets.parquet import writing
+from cotenant.datasets.parquet import reading, writing
 from cotenant.datasets.schema import table_of
+from cotenant.datasets.solo import SoloProfiles
 from cotenant.datasets.table_writer import TableWriter
 from cotenant.models.atomic import sync_file, sync_folder
 from cotenant.models.digest import sha256_of_file
 from cotenant.models.errors import UserError, WorkError
 
 BUILDING_PREFIX = ".building-"
-ProfileRow = dict[str, Any]
+Row = dict[str, Any]
 
 
 def build_dataset(folder: Path) -> Path:
@@ -93,56 +94,59 @@ def _make_durable(dataset: Path) -> None:
 
 
 def _derive(paths: Sequence[Path], dataset: Path) -> None:
-    summaries = [summarise(open_measured(path)) for path in paths]
+    counters = Counters()
+    summaries = [_first_pass(path, counters) for path in paths]
     floors = noise_floors(summaries)
     devices, engines = device_rows(summaries, floors), engine_rows(summaries)
     profiles = profile_rows(pool_profiles(summaries))
     slowdowns = slowdown_rows(summaries, floors)
-    written = _write_large(paths, dataset, profiles)
-    by_experiment: dict[str, list[dict[str, Any]]] = {}
-    for row in slowdowns:
-        by_experiment.setdefault(row["experiment_id"], []).append(row)
-    experiments = [
-        experiment_row(summary, written[experiment_id], by_experiment.get(experiment_id, []))
-        for summary in summaries
-        for experiment_id in [summary.metadata["experiment_id"]]
-    ]
-    digests = {path.name.removesuffix(raw.SUFFIX): sha256_of_file(path) for path in paths}
     small = [
         (columns.DEVICES, devices),
         (columns.ENGINES, engines),
         (columns.SOLO_PROFILES, profiles),
-        (columns.THROUGHPUTS, throughput_rows(engines, devices, profiles)),
-        (columns.EXPERIMENTS, experiments),
+        (columns.THROUGHPUTS, [*throughput_rows(engines, devices, profiles), *counters.throughputs]),
+        (columns.KERNELS, counters.kernels),
+        (columns.EXPERIMENTS, _second_pass(paths, dataset, summaries, profiles, slowdowns)),
         (columns.BLOCKS, block_rows(summaries)),
         (columns.SLOWDOWNS, slowdowns),
-        (columns.PROVENANCE, provenance_rows(summaries, digests)),
+        (columns.PROVENANCE, provenance_rows(summaries, _digests(paths))),
     ]
     for table, rows in small:
         with TableWriter(dataset, table) as writer:
             writer.write(table_of(table, rows))
 
 
-def _write_large(paths: Sequence[Path], dataset: Path, profiles: Sequence[ProfileRow]) -> dict[str, Written]:
-    solo = {
-        (row["engine_id"], row["device_id"], row["isolation"]): SoloSpan(row["span_p50_ns"], row["span_p95_ns"])
-        for row in profiles
-    }
-    written = {}
-    with TableWriter(dataset, columns.EXECUTIONS) as executions, TableWriter(dataset, columns.OVERLAPS) as overlaps:
-        for path in paths:
-            measured = open_measured(path)
-            own = {key[0]: span for key, span in solo.items() if key[1:] == (measured.device_id, measured.isolation)}
-            written[measured.experiment_id] = _write_one(measured, own, executions, overlaps)
-    return written
+def _first_pass(path: Path, counters: Counters) -> Summary:
+    measured = open_measured(path)
+    kernels = open_sibling(path, measured, columns.KERNELS.name)
+    counters.add(measured, [] if kernels is None else kernels.to_pylist())
+    return summarise(measured)
 
 
-def _write_one(
-    measured: Measured, solo: dict[str, SoloSpan], executions: TableWriter, overlaps: TableWriter
-) -> Written:
-    intervals = overlap_intervals(measured.start_ns, measured.end_ns)
-    rows = execution_table(measured, intervals, solo)
-    executions.write(rows)
-    overlaps.write(overlap_table(measured, intervals))
-    reasons = {f"executions.{name}": reason for name, reason in NULL_REASONS.items() if rows[name].null_count}
-    return Written(rows.num_rows, len(intervals), reasons)
+def _second_pass(
+    paths: Sequence[Path],
+    dataset: Path,
+    summaries: Sequence[Summary],
+    profiles: Sequence[Row],
+    slowdowns: Sequence[Row],
+) -> list[Row]:
+    """Write the large tables and return the rows of the experiments table."""
+    by_experiment: dict[str, list[Row]] = {}
+    for row in slowdowns:
+        by_experiment.setdefault(row["experiment_id"], []).append(row)
+    known = SoloProfiles(profiles)
+    experiments = []
+    with LargeTables(dataset) as large:
+        for path, summary in zip(paths, summaries, strict=True):
+            written = large.write(path, open_measured(path), known)
+            own = by_experiment.get(summary.metadata["experiment_id"], [])
+            experiments.append(experiment_row(summary, written, own))
+    return experiments
+
+
+def _digests(paths: Sequence[Path]) -> dict[str, str]:
+    found = {}
+    for path in paths:
+        with reading(path):
+            found[path.name.removesuffix(raw.SUFFIX)] = sha256_of_file(path)
+    return found

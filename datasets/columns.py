@@ -17,6 +17,9 @@ TIME = pa.timestamp("us", tz="UTC")
 WORDS = pa.list_(pa.field("element", WORD, nullable=False))
 IDS = pa.list_(pa.field("element", I64, nullable=False))
 COUNTS = pa.list_(pa.field("element", I32, nullable=False))
+PERCENTS = pa.list_(pa.field("element", F64, nullable=False))
+SOME_TIMES = pa.list_(pa.field("element", I64))  # null elements: unknown ones among known ones
+SOME_RATES = pa.list_(pa.field("element", F64))
 WORD_MAP = pa.map_(pa.string(), pa.string())
 
 UNIT_SUFFIXES = {
@@ -35,6 +38,7 @@ NAMED_UNITS = {  # the design's names without a suffix
     "offered_load": "ratio",
     "lanes": "count",
     "replay_passes": "count",
+    "concurrency": "count",
     "batch_size": "count",
 }
 
@@ -63,12 +67,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: what a row is, what makes it unique (rows are sorted by that), and its columns."""
+    """One table: what a row is, what makes it unique (rows are sorted by that), and its columns.
+
+    Attributes:
+        large: It is streamed, experiment by experiment, and its null reasons stand in `experiments`.
+    """
 
     name: str
     row: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    large: bool = False
 
     def column(self, name: str) -> Column:
         """Return a column by name; KeyError otherwise."""
@@ -123,6 +132,14 @@ def _bounded(name: str, meaning: str) -> tuple[Column, ...]:
     )
 
 
+def _halves(name: str, meaning: str) -> tuple[Column, ...]:
+    return tuple(
+        _ns(f"{name}_{half}_half{end}_ns", f"{told}{meaning} in the {half} half of the window", True)
+        for half in ("first", "second")
+        for end, told in (("", ""), ("_lower", "Lower bound of the "), ("_upper", "Upper bound of the "))
+    )
+
+
 def _flag(name: str, meaning: str, nullable: bool = False) -> Column:
     return Column(name, FLAG, "", meaning, nullable)
 
@@ -131,7 +148,7 @@ NULLS = Column("null_reasons", WORD_MAP, "", "Column -> why it is null in this r
 EXPERIMENT = _refers("experiment_id", "experiments.experiment_id", "Experiment")
 DEVICE = _refers("device_id", "devices.device_id", "Device")
 ENGINE = _refers("engine_id", "engines.engine_id", "Engine")
-KIND = _one_of("kind", words.KINDS, "Kind of experiment")
+KIND = _one_of("kind", words.meanings(words.KINDS), "Kind of experiment")
 ROW_KEYS = (EXPERIMENT, DEVICE, KIND)
 
 DEVICES = Table(
@@ -190,14 +207,15 @@ ENGINES = Table(
 
 SOLO_PROFILES = Table(
     "solo_profiles",
-    "engine x device x isolation x share x pattern",
-    ("engine_id", "device_id", "isolation", "share_pct", "pattern"),
+    "engine x device x isolation x share x pattern x condition",
+    ("engine_id", "device_id", "isolation", "share_pct", "pattern", "condition"),
     (
         ENGINE,
         DEVICE,
         _text("isolation", "Isolation mode in force"),
         _pct("share_pct", "Part of the device granted"),
         _one_of("pattern", words.PATTERNS, "How executions followed each other"),
+        _text("condition", "What was changed on purpose; slowdowns never refer to such a profile", True),
         _count("sample_count", "Executions that count: all but the first of each block"),
         _count("block_count", "Blocks with executions that count", kind=I32),
         _ns("span_min_ns", "Shortest span", True),
@@ -249,6 +267,30 @@ THROUGHPUTS = Table(
     ),
 )
 
+KERNELS = Table(
+    "kernels",
+    "engine x device x counter_source x counter_set x kernel",
+    ("engine_id", "device_id", "counter_source", "counter_set", "kernel_index"),
+    (
+        ENGINE,
+        DEVICE,
+        _one_of("counter_source", words.COUNTER_SOURCES, "Where the numbers come from"),
+        _text("counter_set", "Which counters were read together"),
+        _index("kernel_index", "0, 1 ... in order of execution"),
+        _text("name", "Name of the kernel"),
+        _ns("duration_ns", "How long it runs alone"),
+        _text("grid", "Blocks of its launch, x,y,z", True),
+        _text("block", "Threads of each of them, x,y,z", True),
+        _pct("sm_pct", "Compute throughput of the peak"),
+        _pct("l2_pct", "L2 throughput of the peak"),
+        _pct("dram_pct", "Memory throughput of the peak"),
+        _pct("memory_pct", "Nsight Compute's Memory [%], a maximum over memory units"),
+        _pct("tensor_pct", "Tensor pipe throughput of the peak"),
+        _pct("occupancy_pct", "Achieved occupancy"),
+        NULLS,
+    ),
+)
+
 EXPERIMENTS = Table(
     "experiments",
     "experiment",
@@ -265,15 +307,32 @@ EXPERIMENTS = Table(
         _text("condition", "What was changed on purpose", True),
         _text("runner", "Runner that executed"),
         Column("lanes", I16, "count", "Lanes that were open", low=1),
+        Column("lane_share_pct", PERCENTS, "percent", "Part of the device granted to each lane", True, low=0, high=100),
         _text("isolation_requested", "Isolation mode asked for", True),
         _text("isolation_observed", "Isolation mode in force"),
+        Column("tenants", WORDS, "", "Names of the tenants, idle ones included: this is tenant order"),
         Column("deployed_models", WORDS, "", "Models of the tenants, in tenant order"),
+        Column("tenant_engine_count", COUNTS, "count", "Engines of each tenant, one for each batch size", low=1),
         Column(
-            "deployed_engine_ids", WORDS, "", "Engines of the tenants, in tenant order", refers_to="engines.engine_id"
+            "deployed_engine_ids",
+            WORDS,
+            "",
+            "Engines of all tenants, one tenant after the other, in tenant order",
+            refers_to="engines.engine_id",
         ),
-        _ratio("offered_load", "Offered work over what the lanes can do"),
+        _ratio("planned_offset_ratio", "Planned start of the second tenant, in spans of the first"),
+        _ratio("offered_load", "Offered work over what the lanes can do; the most where it changes"),
+        Column("concurrency", I16, "count", "Batches in flight at most", True, low=1),
+        _ns("generator_lag_p99_ns", "99th percentile of how late the host noticed an arrival", True),
+        _ns("generator_lag_limit_ns", "Most that it may be", True),
+        _flag("stationary", "Whether the window had settled: its start could be cut, and both halves agree", True),
+        *_halves("latency_p95", "95th percentile of latency"),
+        *_halves("span_p95", "95th percentile of span"),
+        *_bounded("lone_slowdown", "Span of main executions that nobody ran beside, over the solo profile's median"),
+        _count("lone_execution_count", "Executions behind lone_slowdown_ratio", True),
+        _ratio("enqueue_bound_ratio", "Part of the executions that count whose lane had to wait for the host"),
         *_bounded("concurrency_gain", "Solo time's worth of work done per time of the window"),
-        _ratio("canary_drift_ratio", "Largest change of a solo median from the first to the last third of quads"),
+        _ratio("canary_drift_ratio", "Largest change of a solo median while it ran, beyond what its scatter explains"),
         _ns("clock_error_ns", "Error bar of the stamps"),
         _flag("weights_shared", "Whether lanes share the weights of one engine in memory", True),
         _flag("oversubscribed", "Whether lanes share compute that they were meant to have alone"),
@@ -283,6 +342,7 @@ EXPERIMENTS = Table(
         _count("block_count", "Rows in blocks", kind=I32),
         _count("execution_count", "Rows in executions"),
         _count("overlap_count", "Rows in overlaps"),
+        _count("request_count", "Rows in requests"),
         _one_of("verdict", words.VERDICTS, "How far it can be trusted"),
         Column("verdict_reasons", WORDS, "", "Why", words={word: reason.meaning for word, reason in REASONS.items()}),
         NULLS,
@@ -297,12 +357,12 @@ BLOCKS = Table(
         *ROW_KEYS,
         _index("block_index", "0, 1 ... by time"),
         _index("quad_index", "Quad it belongs to", True),
-        _one_of("arm", words.ARMS, "What ran"),
-        Column("tenants", WORDS, "", "Tenants that executed"),
+        _one_of("arm", words.meanings(words.ARMS), "What ran"),
+        Column("tenants", WORDS, "", "Tenants that run in it, sorted"),
         _ns("window_start_ns", "When the lead-in was over: what began from here on counts", low=None),
         _ns("window_end_ns", "When the window closed: what began before counts", low=None),
         _ns("window_ns", "Length of the window"),
-        _ns("offset_ns", "Drawn delay of the later tenants against the first", True),
+        Column("offsets_ns", IDS, "ns", "Delay of each tenant after the start, in order of `tenants`", True, low=0),
         _ratio("concurrency_gain_ratio", "Solo time's worth of work done per time of the window"),
         _count("execution_count", "Executions of the block"),
         NULLS,
@@ -318,7 +378,13 @@ SLOWDOWNS = Table(
         _text("tenant", "Name within the experiment"),
         Column("lane", I16, "", "Lane it ran on", low=0),
         ENGINE,
-        Column("co_engine_ids", WORDS, "", "Engines beside it, in tenant order", refers_to="engines.engine_id"),
+        Column(
+            "co_engine_ids",
+            WORDS,
+            "",
+            "Engines of the tenants on other lanes, in tenant order",
+            refers_to="engines.engine_id",
+        ),
         *_bounded("slowdown", "Median span beside the others over median span alone, by quads"),
         *_bounded("p95", "95th percentile of span beside the others over alone"),
         *_bounded("cpu", "Median CPU time beside the others over alone, by quads"),
@@ -343,7 +409,7 @@ EXECUTIONS = Table(
     ("experiment_id", "execution_id"),
     (
         *ROW_KEYS,
-        _index("execution_id", "0, 1 ... in order of dispatch", kind=I64),
+        _index("execution_id", "0, 1 ... within the experiment", kind=I64),
         ENGINE,
         _text("tenant", "Tenant it belongs to"),
         Column("lane", I16, "", "Lane it ran on", low=0),
@@ -361,12 +427,30 @@ EXECUTIONS = Table(
         _one_of("co_censored", words.CENSORED, "The same of those that ran beside it"),
         _ratio("slowdown_ratio", "Span over the engine's median solo span"),
         _ratio("interference_ratio", "Span over the 95th percentile of the engine's solo span"),
-        Column("remaining_solo_ns", IDS, "ns", "At dispatch: solo time left of each execution in flight", True, low=0),
+        Column("in_flight_execution_ids", IDS, "", "At dispatch: executions that had not ended", True, low=0),
+        Column("remaining_solo_ns", IDS, "ns", "At dispatch: solo time left of each of them", True, low=0),
         Column(
             "queued_count", COUNTS, "count", "At dispatch: requests queued per tenant, in tenant order", True, low=0
         ),
+        Column(
+            "queue_age_ns",
+            SOME_TIMES,
+            "ns",
+            "At dispatch: age of the oldest queued request per tenant; null where none is",
+            True,
+            low=0,
+        ),
+        Column(
+            "arrival_items_per_s",
+            SOME_RATES,
+            "items/s",
+            "At dispatch: estimated arrivals per tenant; null before its first",
+            True,
+            low=0,
+        ),
         Column("marks", WORDS, "", "What to keep in mind", words=words.MARKS),
     ),
+    large=True,
 )
 
 OVERLAPS = Table(
@@ -386,11 +470,34 @@ OVERLAPS = Table(
         Column("co_engine_ids", WORDS, "", "Their engines, in the same order", refers_to="engines.engine_id"),
         _flag("below_clock_error", "Whether it is shorter than the experiment's clock_error_ns"),
     ),
+    large=True,
+)
+
+REQUESTS = Table(
+    "requests",
+    "request",
+    ("experiment_id", "request_id"),
+    (
+        *ROW_KEYS,
+        _index("request_id", "0, 1 ... in order of intended arrival", kind=I64),
+        _text("tenant", "Tenant it asks"),
+        _text("model", "Model of the tenant"),
+        _ns("intended_arrival_ns", "Drawn beforehand; latency counts from here", low=None),
+        _ns("batched_ns", "When its batch left the queue", True, low=None),
+        _index("execution_id", "Execution that served it", True, kind=I64),
+        _ns("done_ns", "End of that execution", True, low=None),
+        _ns("latency_ns", "done_ns - intended_arrival_ns", True),
+        _ns("blocked_ns", "Time queued while only other tenants' batches held the lanes", True),
+        _ns("deadline_ns", "When it should be done", True, low=None),
+        _one_of("outcome", words.OUTCOMES, "What became of it"),
+        Column("marks", WORDS, "", "What to keep in mind", words=words.REQUEST_MARKS),
+    ),
+    large=True,
 )
 
 PROVENANCE = Table(
     "provenance",
-    "experiment or engine",
+    "experiment",
     ("subject", "subject_id"),
     (
         _one_of("subject", words.SUBJECTS, "What the row is about"),
@@ -410,6 +517,9 @@ PROVENANCE = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        DEVICES, ENGINES, SOLO_PROFILES, THROUGHPUTS, EXPERIMENTS, BLOCKS, SLOWDOWNS, EXECUTIONS, OVERLAPS, PROVENANCE,
+        DEVICES, ENGINES, SOLO_PROFILES, THROUGHPUTS, KERNELS, EXPERIMENTS, BLOCKS, SLOWDOWNS, EXECUTIONS, OVERLAPS,
+        REQUESTS, PROVENANCE,
     )
 }  # fmt: skip
+
+LARGE: tuple[Table, ...] = tuple(table for table in TABLES.values() if table.large)

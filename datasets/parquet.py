@@ -67,6 +67,39 @@ def writing(path: Path) -> Iterator[None]:
         raise _explained(path, error) from error
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what a file system answers into one line for a person; a damaged file is for the caller to tell.
+
+    What a file holds may be wrong (ArrowException, or OSError without errno), and then it is the file's fault; where
+    the system refused or failed, the file may be sound and must not be called damaged.
+
+    Raises:
+        UserError: The file may not be read.
+        WorkError: It vanished, the system failed, or memory is short.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise WorkError(f"{path} is not there any more; run the same command again") from error
+    except PermissionError as error:
+        raise UserError(f"cannot read {path}: permission denied; ask for the right to read it") from error
+    except MemoryError as error:
+        raise WorkError(f"cannot read {path}: memory is short; free some and run the same command again") from error
+    except OSError as error:
+        if error.errno is None:
+            raise
+        what = error.strerror or error
+        raise WorkError(f"cannot read {path}: {what}; mend it and run the same command again") from error
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether an error of reading is about what the file holds: neither the system's nor for want of memory."""
+    if isinstance(error, MemoryError):
+        return False
+    return isinstance(error, pa.ArrowException) or (isinstance(error, OSError) and error.errno is None)
+
+
 def _explained(path: Path, error: OSError) -> UserError | WorkError:
     match error.errno:
         case errno.EROFS:

@@ -24,11 +24,10 @@ from cotenant.datasets.statistics import (
     resample_counts,
     resampled_quantiles,
 )
+from cotenant.datasets.words import ARMS
 
 COLD_EXECUTIONS = 1  # a tenant's first execution in a block meets cold caches; where nothing led in, it would count
 P95_SAMPLES_MIN = 200  # an arm; fewer do not settle a p95
-SOLO_ARM = "solo"
-TREATED_ARMS = ("co_run", "null")
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class QuadBlock:
     """One tenant's part of one block.
 
     Attributes:
-        arm: solo, co_run or null.
+        arm: A word of ARMS that is in quads.
         spans_ns: Its executions that count, see `counted`; may be empty.
     """
 
@@ -124,9 +123,9 @@ def _mean(values: Sequence[float]) -> float:
 
 def _arm(block: QuadBlock) -> int:
     """Return 0 for the solo arm, 1 for the other."""
-    if block.arm != SOLO_ARM and block.arm not in TREATED_ARMS:
+    if not ARMS[block.arm].in_quads:
         raise ValueError(f"arm {block.arm!r} is no part of a quad")
-    return int(block.arm != SOLO_ARM)
+    return int(ARMS[block.arm].treated)
 
 
 def estimate_slowdown(blocks: Sequence[QuadBlock], alpha: float) -> SlowdownEstimate:
@@ -194,8 +193,12 @@ def block_gain(
 
 
 def concurrency_gain(block_gains: Sequence[float], alpha: float) -> Interval:
-    """Return the experiment's concurrency gain: the mean over its co-run blocks with t bounds over blocks."""
-    return mean_interval(block_gains, alpha)
+    """Return the experiment's concurrency gain: the mean over its co-run blocks with t bounds over blocks.
+
+    Of few blocks that differ much, t bounds may reach below 0, where no gain can lie: they end there.
+    """
+    found = mean_interval(block_gains, alpha)
+    return Interval(found.value, None if found.lower is None else max(0.0, found.lower), found.upper)
 
 
 def noise_floor_ratio(null_bounds: Sequence[tuple[float, float]]) -> float | None:

@@ -1,6 +1,6 @@
 """The raw store: one Parquet file per finished experiment, whose existence is the commit (design section 5).
 
-raw/<experiment_id>.<sibling>.parquet   first: requests, telemetry, kernels, where an experiment has them
+raw/<experiment_id>.<sibling>.parquet   first: requests, dispatches, telemetry, kernels, where an experiment has them
 raw/<experiment_id>.parquet             last: executions, with spec, environment and the siblings' digests in metadata
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cotenant.datasets.parquet import write_parquet
+from cotenant.datasets.parquet import is_damage, reading, write_parquet
 from cotenant.models.atomic import remove_leftovers
 from cotenant.models.digest import canonical_json, sha256_of_file
 from cotenant.models.errors import UserError, WorkError
@@ -105,8 +105,10 @@ def read_raw(path: Path) -> RawExperiment:
     """Read one experiment.
 
     Raises:
+        FileNotFoundError: It is not there.
         RawDamagedError: The file is truncated, or is not a raw file.
-        UserError: It was written by a newer version.
+        UserError: It was written by a newer version, or may not be read.
+        WorkError: The system failed to read it.
     """
     with _damage_told(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         table = file.read()
@@ -115,6 +117,26 @@ def read_raw(path: Path) -> RawExperiment:
     if not columns.schema.equals(RAW_EXECUTIONS):
         raise RawDamagedError(path, "does not have the columns of a raw file")
     return RawExperiment(metadata, columns)
+
+
+def read_sibling(main: Path, metadata: Mapping[str, Any], name: str) -> pa.Table | None:
+    """Read a sibling of an experiment's main file; None if the main file lists none of that name.
+
+    Raises:
+        RawDamagedError: It is missing, or another than the one that the main file lists.
+        UserError, WorkError: The system does not let it be read.
+    """
+    if name not in metadata["siblings"]:
+        return None
+    path = sibling_path(main.parent, str(metadata["experiment_id"]), name)
+    if not path.is_file():
+        raise RawDamagedError(main, f"lists {path.name}, which is missing")
+    with reading(path):
+        same = sha256_of_file(path) == metadata["siblings"][name]
+    if not same:
+        raise RawDamagedError(main, f"lists another {path.name} than there is")
+    with _damage_told(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return file.read()
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -130,8 +152,11 @@ def _damage_told(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError) as error:
-        raise RawDamagedError(path, "is truncated or no Parquet file") from error
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        if is_damage(error):
+            raise RawDamagedError(path, "is truncated or no Parquet file") from error
+        with reading(path):
+            raise
 
 
 def _metadata(path: Path, schema: pa.Schema) -> dict[str, Any]:
@@ -188,5 +213,5 @@ def _is_listed(main: Path, sibling: str) -> bool:
         return sibling in read_metadata(main)["siblings"]
     except FileNotFoundError:
         return False
-    except (RawDamagedError, UserError):
+    except (WorkError, UserError):
         return True

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from cotenant.datasets.columns import SCHEMA_VERSION, TABLES
 from cotenant.datasets.folders import dataset_folder
+from cotenant.datasets.parquet import is_damage, reading
 from cotenant.datasets.schema import METADATA_KEY
 from cotenant.models.errors import UserError, WorkError
 
@@ -29,6 +30,7 @@ def read_table(folder: Path, name: str) -> pa.Table:
     Raises:
         UserError: No such table, no dataset there, or one of a newer cotenant.
         TableDamagedError: A file is missing or damaged.
+        WorkError: The system failed to read it.
     """
     parts = [part for path in table_files(folder, name) for part in _row_groups(path, name)]
     return pa.concat_tables(parts).unify_dictionaries()
@@ -68,8 +70,11 @@ def _check_file(path: Path, name: str) -> None:
 def _damage_told(path: Path, name: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
-        raise TableDamagedError(path, name, "is truncated, damaged or no Parquet file") from error
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        if is_damage(error):
+            raise TableDamagedError(path, name, "is truncated, damaged or no Parquet file") from error
+        with reading(path):
+            raise
 
 
 def _row_groups(path: Path, name: str, columns: list[str] | None = None) -> Iterator[pa.Table]:

@@ -5,14 +5,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from cotenant.datasets.columns import NAMED_UNITS, SCHEMA_VERSION, TABLES, UNIT_SUFFIXES, Column, Table
+from cotenant.datasets.columns import LARGE, NAMED_UNITS, SCHEMA_VERSION, TABLES, UNIT_SUFFIXES, Column, Table
 
 METADATA_KEY = b"cotenant"
 SAME_EVERYWHERE = ("null_reasons", "censored", "co_censored")
 PAGE_HEAD = f"""# Tables of a dataset
 
 Schema version {SCHEMA_VERSION}, from `datasets/columns.py` by `python -m cotenant.datasets.schema > docs/tables.md`.
-Where a value is null, `null_reasons` of its row says why; for executions and overlaps, that of their experiment."""
+Where a value is null, `null_reasons` of its row says why; for {", ".join(table.name for table in LARGE)}, that of their
+experiment (`null_reasons` of `experiments`, as `table.column`).
+
+Rows are marked, never dropped. The default filter for training rows: executions with `role` main, `censored` none and
+`co_censored` none, of experiments whose `verdict` is not failed; `overload` and other marks exclude nothing by
+themselves. Rows marked `cold` are kept by it. Every score states the filter it used."""
 
 
 def arrow_schema(table: Table) -> pa.Schema:

@@ -1,4 +1,4 @@
-"""Compare values with the table of columns: declared words, ranges, no NaN, no null inside a list."""
+"""Compare values with the table of columns: declared words, ranges, no NaN, nulls inside lists only where allowed."""
 
 from collections.abc import Iterator
 
@@ -25,8 +25,9 @@ def _column_faults(values: pa.ChunkedArray, column: Column) -> Iterator[str]:
         yield from _word_faults(items, column)
         return
     if pa.types.is_list(kind):
+        may_hold_nulls = kind.value_field.nullable
         values, kind = pc.list_flatten(values), kind.value_type
-        if values.null_count:
+        if values.null_count and not may_hold_nulls:
             yield f"{column.name} has {values.null_count} nulls in its lists"
     if type_name(kind) == "string":
         yield from _word_faults(values, column)

@@ -4,7 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cotenant.datasets.words import KINDS
+
 Severity = Literal["note", "mark", "fail"]
+OVERLOAD_MIN = 1.0  # design section 6: at 1 or more, more work arrives than the lanes can do
+ENQUEUE_BOUND_MAX_RATIO = 0.05  # where `quality` has no other; medians hold with more, means and p95 do not
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,12 @@ REASONS: dict[str, Reason] = {
     "oversubscribed": Reason("mark", "lanes share cores: what is measured is time slicing, not contention"),
     "too_few_samples": Reason("mark", "too few executions count for an estimate with bounds"),
     "no_core_for_host": Reason("mark", "no core is left for the dispatching process, which disturbs the lanes"),
+    "enqueue_bound": Reason("mark", "lanes ran dry and waited for the dispatching process"),
+    "not_stationary": Reason("mark", "the run had not settled: its start could not be cut, or its halves differ"),
+    "overload": Reason("mark", "more work arrived than the lanes can do: queues grow as long as it lasts"),
+    "generator_lag": Reason("mark", "the host noticed arrivals later than allowed: the load was not what was drawn"),
+    "solo_not_representative": Reason("mark", "executions beside nobody did not take what the solo profile says"),
 }
-CO_RUN_KINDS = ("pair", "set", "offset_sweep", "chain", "sensitivity")
-QUAD_KINDS = ("pair", "set", "null")
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,25 @@ class TenantFacts:
 
 
 @dataclass(frozen=True)
+class ServingFacts:
+    """What decides of an open-loop experiment; None where it is not known.
+
+    Attributes:
+        concurrency: Batches in flight at most.
+        generator_lag_limit_ns: Most that the lag may be.
+        lone_lower, lone_upper: Bounds of the slowdown of executions that nobody ran beside.
+    """
+
+    offered_load: float | None
+    concurrency: int | None
+    stationary: bool | None
+    generator_lag_p99_ns: int | None
+    generator_lag_limit_ns: int | None
+    lone_lower: float | None
+    lone_upper: float | None
+
+
+@dataclass(frozen=True)
 class Facts:
     """What decides a verdict; None where it is not known or does not apply."""
 
@@ -55,12 +81,18 @@ class Facts:
     gain_min_ratio: float
     canary_drift_ratio: float | None
     canary_drift_max_ratio: float
+    enqueue_bound_ratio: float | None
+    enqueue_bound_max_ratio: float
     tenants: Sequence[TenantFacts]
+    serving: ServingFacts | None = None
 
 
 def judge(facts: Facts) -> tuple[str, list[str]]:
     """Return the verdict (ok, marked or failed) and its reasons, sorted."""
-    reasons = sorted({*_of_session(facts), *_of_co_running(facts), *_of_estimates(facts)})
+    found = {*_of_session(facts), *_of_co_running(facts), *_of_estimates(facts)}
+    if facts.serving is not None:
+        found |= set(_of_serving(facts.serving))
+    reasons = sorted(found)
     severities = {REASONS[reason].severity for reason in reasons}
     verdict = "failed" if "fail" in severities else "marked" if "mark" in severities else "ok"
     return verdict, reasons
@@ -73,23 +105,26 @@ def _of_session(facts: Facts) -> Iterator[str]:
         yield "no_core_for_host"
     if facts.canary_drift_ratio is not None and facts.canary_drift_ratio - 1 > facts.canary_drift_max_ratio:
         yield "canary_drift"
+    if facts.enqueue_bound_ratio is not None and facts.enqueue_bound_ratio > facts.enqueue_bound_max_ratio:
+        yield "enqueue_bound"
 
 
 def _of_co_running(facts: Facts) -> Iterator[str]:
     if facts.kind == "self_test" and facts.self_test_passed is False:
         yield "self_test_failed"
-    if facts.kind not in CO_RUN_KINDS:
+    kind = KINDS[facts.kind]
+    if not kind.beside or (facts.serving is not None and facts.serving.concurrency == 1):
         return
     if facts.self_test_passed is None:
         yield "self_test_missing"
     if facts.self_test_passed is False:
         yield "self_test_failed"
-    if facts.gain_ratio is not None and facts.gain_ratio < facts.gain_min_ratio:
+    if kind.fills_lanes and facts.gain_ratio is not None and facts.gain_ratio < facts.gain_min_ratio:
         yield "serialised" if facts.self_test_passed is False else "saturated"
 
 
 def _of_estimates(facts: Facts) -> Iterator[str]:
-    if facts.kind not in QUAD_KINDS:
+    if not KINDS[facts.kind].quads:
         return
     known = [tenant for tenant in facts.tenants if tenant.lower is not None and tenant.upper is not None]
     if len(known) < len(facts.tenants) or not facts.tenants:
@@ -97,13 +132,27 @@ def _of_estimates(facts: Facts) -> Iterator[str]:
     if any(tenant.stop_reason == "cap" for tenant in facts.tenants):
         yield "cap_reached"
     if facts.kind == "null":
-        if any(not _holds_one(tenant) for tenant in known):
+        if any(not _holds_one(tenant.lower, tenant.upper) for tenant in known):
             yield "null_control_off"
     elif facts.tenants and all(tenant.within_noise for tenant in facts.tenants):
         yield "within_noise"
 
 
-def _holds_one(tenant: TenantFacts) -> bool:
-    assert tenant.lower is not None
-    assert tenant.upper is not None
-    return tenant.lower <= 1.0 <= tenant.upper
+def _of_serving(facts: ServingFacts) -> Iterator[str]:
+    if facts.offered_load is not None and facts.offered_load >= OVERLOAD_MIN:
+        yield "overload"
+    if facts.stationary is False:
+        yield "not_stationary"
+    lag_ns, limit_ns = facts.generator_lag_p99_ns, facts.generator_lag_limit_ns
+    if lag_ns is not None and limit_ns is not None and lag_ns > limit_ns:
+        yield "generator_lag"
+    if facts.lone_lower is None or facts.lone_upper is None:
+        yield "too_few_samples"
+    elif not _holds_one(facts.lone_lower, facts.lone_upper):
+        yield "solo_not_representative"
+
+
+def _holds_one(lower: float | None, upper: float | None) -> bool:
+    assert lower is not None
+    assert upper is not None
+    return lower <= 1.0 <= upper

@@ -1,21 +1,77 @@
 """Every word that a column may hold, with what it means; checks refuse any other."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# what of a word is more than its meaning: a new kind of experiment or arm is a new line here, and nothing else of
+# derivation or verdicts
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of experiment.
+
+    Attributes:
+        quads: It compares blocks in quads, so that each tenant has a slowdown.
+        beside: Tenants run beside each other on purpose, which tells something only if lanes do run side by side.
+        fills_lanes: Every active lane is kept two deep: a lane that waits, or no gain, says something.
+        open_loop: Requests arrive by themselves, and what is known at dispatch is logged.
+    """
+
+    meaning: str
+    quads: bool = False
+    beside: bool = False
+    fills_lanes: bool = False
+    open_loop: bool = False
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What runs in a block.
+
+    Attributes:
+        role: Of its executions that ran inside the window.
+        windowed: Whether those that ran outside the window are `warmup` and `tail` instead.
+        in_quads: Whether its blocks belong to quads.
+        treated: Whether it is the side of a quad that is compared with the solo side.
+        together: Whether all tenants run, so that a concurrency gain can be told.
+        open_loop: Whether executions are batches of requests, with dispatches logged.
+        pattern: Of the solo profile that its executions make; None if they make none.
+    """
+
+    meaning: str
+    role: str
+    windowed: bool = True
+    in_quads: bool = False
+    treated: bool = False
+    together: bool = False
+    open_loop: bool = False
+    pattern: str | None = None
+
+
+def meanings(words: Mapping[str, Kind] | Mapping[str, Arm]) -> dict[str, str]:
+    """Return word -> what it means."""
+    return {word: facts.meaning for word, facts in words.items()}
+
+
 DEVICE_KINDS = {
     "cpu": "cores of a host; lanes are processes",
     "gpu": "an NVIDIA GPU",
     "simulated": "a device file in virtual time",
 }
 KINDS = {
-    "solo": "one engine back to back, every other lane idle",
-    "pair": "two tenants side by side against each alone, in ABBA quads",
-    "set": "more than two tenants side by side",
-    "offset_sweep": "a pair at planned offsets",
-    "chain": "executions that overlap like links of a chain",
-    "sequential": "tenants in turns on purpose",
-    "serving": "open-loop arrivals with dynamic batching",
-    "null": "the second tenant is loaded and idle: nothing must be found",
-    "self_test": "two half loads: do lanes run side by side or take turns?",
-    "sensitivity": "an engine beside a probe of known intensity",
+    "solo": Kind("one engine back to back, every other lane idle", fills_lanes=True),
+    "pair": Kind(
+        "two tenants side by side against each alone, in ABBA quads", quads=True, beside=True, fills_lanes=True
+    ),
+    "set": Kind("more than two tenants side by side", quads=True, beside=True, fills_lanes=True),
+    "offset_sweep": Kind("a pair at planned offsets", quads=True, beside=True),
+    "chain": Kind("executions that overlap like links of a chain", quads=True, beside=True),
+    "sequential": Kind("tenants in turns on purpose"),
+    "serving": Kind("open-loop arrivals with dynamic batching", beside=True, open_loop=True),
+    "null": Kind("the second tenant is loaded and idle: nothing must be found", quads=True, fills_lanes=True),
+    "self_test": Kind("two half loads: do lanes run side by side or take turns?"),
+    "sensitivity": Kind("an engine beside a probe of known intensity", quads=True, beside=True, fills_lanes=True),
 }
 ROLES = {
     "main": "beside others, within the block's window or across its edge",
@@ -26,11 +82,13 @@ ROLES = {
     "tail": "began after the window had closed: it kept a lane busy until all that counts had ended",
 }
 ARMS = {
-    "solo": "one tenant alone, as part of a quad",
-    "co_run": "all tenants side by side",
-    "null": "one tenant beside an idle one",
-    "profile": "one block of a solo profile",
-    "self_test": "one burst of the self-test",
+    "solo": Arm("one tenant alone, as part of a quad", "solo", in_quads=True),
+    "co_run": Arm("all tenants side by side", "main", in_quads=True, treated=True, together=True),
+    "null": Arm("one tenant beside an idle one", "null", in_quads=True, treated=True),
+    "profile": Arm("one block of a solo profile", "solo", pattern="back_to_back"),
+    "sequential": Arm("tenants one at a time, in turns", "solo", pattern="interleaved"),
+    "serving": Arm("requests as they arrive", "main", open_loop=True),
+    "self_test": Arm("one burst of the self-test", "canary", windowed=False),
 }
 CENSORED = {
     "none": "start and end lie in the block's window",
@@ -50,7 +108,12 @@ COUNTER_SOURCES = {
 }
 AGGREGATIONS = {"kernel_wmean": "mean over kernels, weighted by duration", "range": "one value over the execution"}
 PRECISIONS = {"fp32": "32-bit floats", "fp16": "16-bit floats"}
-SUBJECTS = {"experiment": "a finished experiment", "engine": "a built engine"}
+SUBJECTS = {"experiment": "a finished experiment"}
+OUTCOMES = {
+    "served": "its batch ran to its end",
+    "unfinished": "still queued when the run ended",
+    "dropped": "its tenant's queue was full when it arrived",
+}
 VERDICTS = {
     "ok": "nothing to say against it",
     "marked": "usable with the reasons in mind",
@@ -60,6 +123,11 @@ VERDICTS = {
 MARKS = {
     "cold": "the tenant's first execution of a block; counts in no estimate",
 }
+REQUEST_MARKS = {
+    "lagged": "the host noticed its arrival later than allowed",
+    "late": "served after its deadline",
+    "warmup": "arrived before the window began",
+}
 PROFILE_MARKS = {
     "too_few_samples": "fewer than 256 executions that count",
     "too_few_blocks": "fewer than 8 blocks",
@@ -68,12 +136,15 @@ NULL_REASONS = {
     "not_measured": "nothing on this device measures it",
     "not_reported": "the runner or the model does not tell",
     "not_applicable": "the question does not arise for this row",
-    "no_profile": "the engine has no solo profile on this device in this isolation",
+    "no_profile": "the engine has no solo profile on this device in this isolation and share",
     "no_samples": "no execution counts",
     "too_few_samples": "fewer executions than this number needs",
     "too_few_blocks": "fewer blocks or quads than this number needs",
     "no_null_experiment": "the device has no null experiment with bounds",
-    "closed_loop": "dispatch lies one execution before start, so nothing is known at dispatch",
+    "closed_loop": "nothing arrives: lanes are refilled as they complete, so there is no load and no queue",
+    "not_served": "the request was dropped or never finished; its outcome says which",
+    "load_changes": "the load changes on purpose during the run",
+    "too_coarse": "the clock that measures it ticks too coarsely: it read 0",
     "no_peak": "the device's peak was not measured",
     "no_cache_size": "the size of the device's last-level cache is not known",
     "exceeds_peak": "the value would exceed the measured peak, so cost model or peak is wrong for it",

@@ -1,6 +1,6 @@
 """What a family's file defines: its variants, their options, and the function that builds each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cotenant.models.errors import UserError
@@ -60,6 +60,13 @@ class Family:
 
     name: str
     variants: Mapping[str, Variant]
+
+
+def check_once(keys: Sequence[str], where: str) -> None:
+    """Refuse an option that a model's name gives twice; UserError names it."""
+    twice = [key for index, key in enumerate(keys) if key in keys[:index]]
+    if twice:
+        raise UserError(f"{where}: {twice[0]} is given twice; give it once")
 
 
 def image_option(default: int = 224, step: int = 32, high: int = 2048) -> Option:

@@ -16,7 +16,8 @@ from onnx import checker
 
 from cotenant.models.digest import CHUNK_BYTES, digest_id, sha256_of, sha256_of_file
 from cotenant.models.errors import UserError
-from cotenant.models.onnx_tensors import Region, checked_region, inline_bytes
+from cotenant.models.onnx_dims import graph_inputs
+from cotenant.models.onnx_tensors import ELEMENT_TYPES, Region, checked_region, inline_bytes
 from cotenant.models.onnx_writer import external_tensor
 from cotenant.models.shapes import first_line
 from cotenant.models.weights import Placed, placed
@@ -109,7 +110,25 @@ def _parsed(path: Path, data: bytes) -> onnx.ModelProto:
         raise UserError(f"{path} is no ONNX file, or it was cut short; export the model again") from error
     if not model.graph.node or not model.graph.output:
         raise UserError(f"{path} holds no network (no operators or no outputs); export the model again")
+    inputs = graph_inputs(model.graph)
+    if not inputs:
+        raise UserError(f"{path} has no inputs: it computes a constant; export the model again with its inputs")
+    for info in inputs:
+        _check_element_type(path, info)
     return model
+
+
+def _check_element_type(path: Path, info: onnx.ValueInfoProto) -> None:
+    if not info.type.HasField("tensor_type"):
+        raise UserError(f"{path}: input {info.name} is no tensor; only tensors can be measured, export the model so")
+    element_type = info.type.tensor_type.elem_type
+    if element_type == onnx.TensorProto.STRING:
+        raise UserError(f"{path}: input {info.name} holds strings; only numbers can be measured, cut it off")
+    if element_type not in ELEMENT_TYPES:
+        raise UserError(
+            f"{path}: input {info.name} is of element type {element_type}, which ONNX does not know;"
+            " export the model again"
+        )
 
 
 def _check(path: Path) -> None:

@@ -15,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from cotenant.models.atomic import write_atomic
+from cotenant.models.batch_size import checked_batch_size
 from cotenant.models.costs import graph_cost, operator_costs
 from cotenant.models.digest import sha256_of
 from cotenant.models.errors import UserError
@@ -105,7 +106,7 @@ class OnnxFile:
 
     def _fixed(self, batch_size: int, precision: Precision) -> onnx.ModelProto:
         self._check_precision(precision)
-        return fixed_model(self.content.model, batch_size, dict(self.dims), str(self.path))
+        return fixed_model(self.content.model, checked_batch_size(batch_size), dict(self.dims), str(self.path))
 
     def _check_dims(self, given: Mapping[str, int]) -> None:
         wanted = open_dims(self.content.model)
@@ -135,12 +136,14 @@ class OnnxFile:
 
 
 def _given_dims(name: str, text: str | None) -> dict[str, int]:
-    dims = {}
+    dims: dict[str, int] = {}
     for part in text.split(",") if text else []:
         key, _, number = part.partition("=")
         size = int(number) if number.isascii() and number.isdigit() and len(number) < 12 else 0
         if not key or not 1 <= size <= DIM_MAX:
             raise UserError(f"{name}: {part!r} gives no dimension; write {key or 'name'}=N with N from 1 to {DIM_MAX}")
+        if key in dims:
+            raise UserError(f"{name}: {key} is given twice; give it once")
         dims[key] = size
     return dims
 

@@ -10,17 +10,16 @@ from pkgutil import iter_modules
 
 from cotenant.models import families
 from cotenant.models.atomic import write_atomic
+from cotenant.models.batch_size import checked_batch_size
 from cotenant.models.costs import graph_cost, operator_costs
 from cotenant.models.errors import UserError
-from cotenant.models.family import Family, Variant
+from cotenant.models.family import Family, Variant, check_once
 from cotenant.models.graph import Network
 from cotenant.models.model import PRECISIONS, Export, GraphCost, Input, Model, OperatorCost, Precision
 from cotenant.models.onnx_file import FILE_PREFIX, OnnxFile
 from cotenant.models.onnx_writer import graph_bytes, onnx_model
 from cotenant.models.weights import weights_key, write_weights
 from cotenant.models.weights_store import stored_weights
-
-BATCH_SIZE_MAX = 4096
 
 
 @dataclass(frozen=True)
@@ -106,13 +105,6 @@ def catalogue() -> list[ZooEntry]:
     return [_entry(variant, family) for variant, family in _families_by_variant().items()]
 
 
-def checked_batch_size(batch_size: int) -> int:
-    """Return the batch size if it can be one."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= BATCH_SIZE_MAX:
-        raise UserError(f"{batch_size!r} is no batch size; give a whole number from 1 to {BATCH_SIZE_MAX}")
-    return batch_size
-
-
 @cache
 def found_families() -> dict[str, Family]:
     """Return the family that each file in `families/` defines."""
@@ -150,6 +142,7 @@ def _options(name: str, variant: Variant, tail: str) -> tuple[tuple[str, int], .
     chosen = {option.name: option.default for option in variant.options}
     known = {option.name: option for option in variant.options}
     given = [part.partition("=") for part in tail.split(",")] if ":" in name else []
+    check_once([key for key, _, _ in given], name)
     for key, _, text in given:
         if key not in known:
             allowed = "; ".join(option.allowed for option in variant.options)

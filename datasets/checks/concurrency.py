@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow.compute as pc
 
-from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows, some
+from cotenant.datasets.check_kinds import ExperimentCheck
+from cotenant.datasets.experiment_rows import ExperimentRows, some
 
 
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:

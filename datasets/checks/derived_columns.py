@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows, Flags, Ints, some
+from cotenant.datasets.check_kinds import ExperimentCheck
+from cotenant.datasets.derive.executions import solo_spans
+from cotenant.datasets.experiment_rows import ExperimentRows, Flags, Ints, has_mark, mark_count, some
+from cotenant.datasets.words import ARMS
 
 LEFT, RIGHT = 1, 2
 CENSORED = np.array(["none", "left", "right", "both"], dtype=object)
-ROLE_OF_ARM = {"solo": "solo", "profile": "solo", "null": "null", "self_test": "canary"}
 
 
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
@@ -30,15 +30,18 @@ def _faults(rows: ExperimentRows) -> Iterator[str]:
     yield from some(rows.words("censored") != CENSORED[censored], "censored does not follow from the window")
     beside = _co_censored(rows, censored)
     yield from some(rows.words("co_censored") != CENSORED[beside], "co_censored is not that of those beside it")
-    roles = np.array([ROLE_OF_ARM.get(block["arm"], "main") for block in rows.blocks], dtype=object)
-    expected = roles[rows.of_executions("block_index")]
-    windowed = expected != "canary"
+    arms = [ARMS[block["arm"]] for block in rows.blocks]
+    index = rows.of_executions("block_index")
+    expected = np.array([arm.role for arm in arms], dtype=object)[index]
+    windowed = np.array([arm.windowed for arm in arms], dtype=bool)[index]
     expected[windowed & (rows.end_ns <= first)] = "warmup"
     expected[windowed & (rows.start_ns >= last)] = "tail"
     yield from some(rows.words("role") != expected, "role does not follow from the block's arm and window")
-    yield from some(_is_cold(rows) != _has_mark(rows, "cold"), "the mark `cold` is not on a tenant's first of a block")
+    cold = _is_cold(rows)
+    yield from some(cold != has_mark(rows.executions, "cold"), "the mark `cold` is not on a tenant's first of a block")
+    yield from some(mark_count(rows.executions) != cold, "marks has a word twice, or another")
     for column, quantile in (("slowdown_ratio", "span_p50_ns"), ("interference_ratio", "span_p95_ns")):
-        divisor = _solo(rows, quantile)
+        divisor = solo_spans(rows.measured, rows.small.profiles, quantile)
         stored = np.asarray(rows.executions[column].to_numpy(), dtype=np.float64)
         wrong = ~((stored == span_ns / divisor) | (np.isnan(stored) & np.isnan(divisor)))
         yield from some(wrong, f"{column} is not span_ns over the solo profile's {quantile}")
@@ -62,22 +65,6 @@ def _is_cold(rows: ExperimentRows) -> Flags:
     cold = np.zeros(len(order), dtype=bool)
     cold[order] = np.concatenate(([True], changes))[: len(order)]
     return cold
-
-
-def _has_mark(rows: ExperimentRows, mark: str) -> Flags:
-    lists = rows.executions["marks"]
-    row = np.repeat(np.arange(len(lists)), np.asarray(pc.list_value_length(lists).to_numpy(), dtype=np.int64))
-    words = np.asarray(pc.list_flatten(lists).cast(pa.string()).to_numpy(zero_copy_only=False), dtype=object)
-    found = np.zeros(len(lists), dtype=bool)
-    found[row[words == mark]] = True
-    return found
-
-
-def _solo(rows: ExperimentRows, quantile: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    engines = sorted(set(rows.experiment["deployed_engine_ids"]))
-    where = rows.experiment["device_id"], rows.experiment["isolation_observed"]
-    profiles = [rows.small.profiles.get((engine, *where), {}).get(quantile) for engine in engines]
-    return np.array([np.nan if value is None else value for value in profiles], dtype=np.float64)[rows.engine_index]
 
 
 CHECK = ExperimentCheck("derived columns", run)

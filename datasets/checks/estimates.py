@@ -1,101 +1,50 @@
-"""Slowdowns and gains follow from the executions and blocks."""
+"""What slowdowns, blocks and experiments say of an experiment follows from its rows: it is derived again."""
 
-import json
-import math
 from collections.abc import Iterator
-from typing import Any
 
-import pyarrow as pa
+from cotenant.datasets.check_kinds import ExperimentCheck
+from cotenant.datasets.derive.blocks import block_rows
+from cotenant.datasets.derive.devices import NoiseFloor
+from cotenant.datasets.derive.executions import null_reasons
+from cotenant.datasets.derive.experiments import Written, experiment_row
+from cotenant.datasets.derive.lone import lone_slowdown
+from cotenant.datasets.derive.requests import NULL_REASONS as OF_REQUESTS
+from cotenant.datasets.derive.slowdowns import slowdown_rows
+from cotenant.datasets.differences import differences
+from cotenant.datasets.experiment_rows import ExperimentRows
 
-from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows
-from cotenant.datasets.derive.measured import Measured
-from cotenant.datasets.derive.summary import Summary, summarise
-from cotenant.datasets.raw import RAW_EXECUTIONS
-
-CLOSE = 1e-9  # logarithms and quantiles of another machine's library may differ in the last bits
+DISPATCH_LOGGED = "in_flight_execution_ids"
 
 
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
-    """Estimate again what slowdowns, blocks and experiments say."""
-    experiment = rows.experiment
-    quality = _quality(experiment["quality"])
-    if quality is None:
-        return
-    summary = summarise(_measured(rows, quality), resamples=0)
-    for column, value in _of_experiment(summary).items():
-        if _differ(experiment[column], value):
-            yield "experiments", f"{column} is {experiment[column]}, its executions say {value}"
-    for block, gain in zip(rows.blocks, summary.block_gains, strict=True):
-        if _differ(block["concurrency_gain_ratio"], gain):
-            yield "blocks", f"concurrency_gain_ratio of block {block['block_index']} is not what its executions say"
-    stored = {row["tenant"]: row for row in rows.small.slowdowns.get(experiment["experiment_id"], [])}
-    told = _told(summary)
-    for tenant in sorted(set(told) ^ set(stored)):
-        yield "slowdowns", f"tenant {tenant} is in {'slowdowns' if tenant in stored else 'quads'} alone"
-    for tenant in sorted(set(told) & set(stored)):
-        for column, value in told[tenant].items():
-            if _differ(stored[tenant][column], value):
-                yield "slowdowns", f"{column} of tenant {tenant} is {stored[tenant][column]}, its quads say {value}"
+    """Derive the experiment's rows of the small tables again."""
+    slowdowns = slowdown_rows([rows.summary], _floors(rows))
+    yield from differences("slowdowns", rows.slowdowns, slowdowns, ("tenant",), "its quads say")
+    yield from differences("blocks", rows.blocks, block_rows([rows.summary]), ("block_index",), "its executions say")
+    again = experiment_row(rows.summary, _written(rows), slowdowns)
+    yield from differences("experiments", [rows.experiment], [again], (), "its executions say")
 
 
-def _of_experiment(summary: Summary) -> dict[str, float | None]:
-    return {
-        "concurrency_gain_ratio": summary.gain.value,
-        "concurrency_gain_lower_ratio": summary.gain.lower,
-        "concurrency_gain_upper_ratio": summary.gain.upper,
-        "canary_drift_ratio": summary.canary_drift_ratio,
+def _floors(rows: ExperimentRows) -> dict[str, NoiseFloor]:
+    """Return the device's stored noise floor; another check says whether it is right."""
+    device_id = rows.experiment["device_id"]
+    (device,) = (row for row in rows.small.rows["devices"] if row["device_id"] == device_id)
+    return {device_id: NoiseFloor(device["noise_floor_ratio"], device["null_experiment_count"])}
+
+
+def _written(rows: ExperimentRows) -> Written:
+    counts = {name: found.num_rows for name, found in rows.large.items()}
+    lone = lone_slowdown(rows.measured, rows.ran_alone, rows.small.profiles)
+    return Written(counts, lone, _null_reasons(rows))
+
+
+def _null_reasons(rows: ExperimentRows) -> dict[str, str]:
+    executions = rows.executions
+    logged = executions if executions[DISPATCH_LOGGED].null_count < executions.num_rows else None
+    reasons = null_reasons(rows.measured, executions, rows.small.profiles, logged)
+    return {f"executions.{name}": why for name, why in reasons.items()} | {
+        f"requests.{name}": why for name, why in OF_REQUESTS.items() if rows.requests[name].null_count
     }
-
-
-def _told(summary: Summary) -> dict[str, dict[str, float | int | None]]:
-    found: dict[str, dict[str, float | int | None]] = {}
-    for tenant in summary.tenants:
-        slowdown, cpu = tenant.slowdown, tenant.cpu
-        found[tenant.tenant] = {
-            "slowdown_ratio": slowdown.ratio,
-            "slowdown_lower_ratio": slowdown.lower,
-            "slowdown_upper_ratio": slowdown.upper,
-            "p95_ratio": tenant.p95.value,
-            "cpu_ratio": cpu.ratio if cpu else None,
-            "cpu_lower_ratio": cpu.lower if cpu else None,
-            "cpu_upper_ratio": cpu.upper if cpu else None,
-            "solo_p50_ns": slowdown.solo_p50_ns,
-            "co_run_p50_ns": slowdown.co_run_p50_ns,
-            "quad_count": slowdown.quad_count,
-            "sample_count": slowdown.sample_count,
-            "solo_sample_count": slowdown.solo_sample_count,
-        }
-    return found
-
-
-def _quality(text: str) -> dict[str, Any] | None:
-    """Return the thresholds; None if there are none, which is the finding of another check."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and {"alpha", "look_quads"} <= set(found) else None
-
-
-def _measured(rows: ExperimentRows, quality: dict[str, Any]) -> Measured:
-    experiment = rows.experiment
-    names = sorted({name for block in rows.blocks for name in block["tenants"]} | set(rows.words("tenant")))
-    engine_of = dict(zip(rows.words("tenant"), rows.words("engine_id"), strict=True))
-    metadata: dict[str, Any] = {
-        "experiment_id": experiment["experiment_id"],
-        "kind": experiment["kind"],
-        "quality": quality,
-        "blocks": rows.blocks,
-        "tenants": [{"tenant": name, "lane": 0, "engine_id": engine_of.get(name, "")} for name in names],
-        "stops": [],
-    }
-    return Measured(metadata, pa.table({name: rows.executions[name] for name in RAW_EXECUTIONS.names}))
-
-
-def _differ(first: float | int | None, second: float | int | None) -> bool:
-    if first is None or second is None:
-        return first is not second
-    return not math.isclose(first, second, rel_tol=CLOSE)
 
 
 CHECK = ExperimentCheck("estimates", run)

@@ -6,15 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows, some
-from cotenant.datasets.derive.measured import QUAD_ARMS
+from cotenant.datasets.check_kinds import FORM, ExperimentCheck
+from cotenant.datasets.experiment_rows import ExperimentRows, some
+from cotenant.datasets.words import ARMS
 
 COPIED = ("experiment_id", "device_id", "kind")
 
 
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
     """Everything that the other checks of rows rely on."""
-    for name, table in (("executions", rows.executions), ("overlaps", rows.overlaps)):
+    for name, table in rows.large.items():
         counted = rows.experiment[f"{name.removesuffix('s')}_count"]
         if table.num_rows != counted:
             yield name, f"{table.num_rows} rows, experiments says {counted}"
@@ -32,10 +33,11 @@ def _executions(rows: ExperimentRows) -> Iterator[str]:
     yield from some(rows.end_ns <= rows.start_ns, "end_ns is not after start_ns")
     yield from some(rows.engine_index < 0, "engine_id is none of the deployed engines")
     index = rows.of_executions("block_index")
-    if [block["block_index"] for block in rows.blocks] != list(range(rows.experiment["block_count"])):
+    count = rows.experiment["block_count"]
+    if len(rows.blocks) != count or any(block["block_index"] != place for place, block in enumerate(rows.blocks)):
         yield "blocks does not number the experiment's blocks 0, 1, 2 ..."
     yield from some((index < 0) | (index >= len(rows.blocks)), "block_index is no block of the experiment")
-    if any((block["quad_index"] is not None) != (block["arm"] in QUAD_ARMS) for block in rows.blocks):
+    if any((block["quad_index"] is not None) != ARMS[block["arm"]].in_quads for block in rows.blocks):
         yield "blocks has a block of a quad without quad_index, or one of no quad with it"
 
 
@@ -58,4 +60,4 @@ def _overlaps(rows: ExperimentRows) -> Iterator[str]:
         yield f"co_execution_ids name executions that the experiment does not have, {np.count_nonzero(outside)} times"
 
 
-CHECK = ExperimentCheck("identity", run, first=True)
+CHECK = ExperimentCheck("identity", run, FORM)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows
+from cotenant.datasets.check_kinds import ExperimentCheck
+from cotenant.datasets.experiment_rows import ExperimentRows
 from cotenant.datasets.overlap import overlap_intervals
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from cotenant.datasets.check_subjects import DatasetCheck, SmallTables
+from cotenant.datasets.check_kinds import FORM, DatasetCheck
+from cotenant.datasets.check_subjects import SmallTables
 from cotenant.datasets.columns import TABLES
 
 
@@ -18,4 +19,4 @@ def run(small: SmallTables) -> Iterator[tuple[str, str]]:
                 yield name, f"row {index} is not sorted by ({', '.join(TABLES[name].key)})"
 
 
-CHECK = DatasetCheck("keys", run)
+CHECK = DatasetCheck("keys", run, FORM)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows, some
+from cotenant.datasets.check_kinds import FORM, ExperimentCheck
+from cotenant.datasets.experiment_rows import ExperimentRows, some
 
 
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
@@ -19,4 +20,4 @@ def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
     yield from (("executions", fault) for fault in some(outside, "lane is none of the experiment's lanes"))
 
 
-CHECK = ExperimentCheck("lanes", run)
+CHECK = ExperimentCheck("lanes", run, FORM)

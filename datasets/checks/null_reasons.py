@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from cotenant.datasets.check_subjects import DatasetCheck, SmallTables
+from cotenant.datasets.check_kinds import FORM, DatasetCheck
+from cotenant.datasets.check_subjects import SmallTables
 from cotenant.datasets.columns import TABLES
 
 
@@ -11,12 +12,18 @@ def run(small: SmallTables) -> Iterator[tuple[str, str]]:
     for name, rows in small.rows.items():
         nullable = [column.name for column in TABLES[name].columns if column.nullable]
         for index, row in enumerate(rows):
-            told = {column for column, _ in row["null_reasons"] if "." not in column}
+            reasons = row["null_reasons"]
+            told = {column for column, _ in reasons if "." not in column}
             nulls = {column for column in nullable if row[column] is None}
             for column in sorted(nulls - told):
                 yield name, f"row {index}: {column} is null without a reason"
             for column in sorted(told - nulls):
                 yield name, f"row {index}: null_reasons has {column}, which is not null"
+            for column in sorted(column for column, why in reasons if why is None):
+                yield name, f"row {index}: null_reasons has {column} without a word"
+            columns = [column for column, _ in reasons]
+            if columns != sorted(set(columns)):
+                yield name, f"row {index}: null_reasons is not sorted, or has a column twice"
 
 
-CHECK = DatasetCheck("null reasons", run)
+CHECK = DatasetCheck("null reasons", run, FORM)

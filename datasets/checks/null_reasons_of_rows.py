@@ -1,8 +1,9 @@
-"""A column of executions that holds nulls has its reason in experiments."""
+"""A column of a large table that holds nulls has its reason in experiments."""
 
 from collections.abc import Iterator
 
-from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows
+from cotenant.datasets.check_kinds import ExperimentCheck
+from cotenant.datasets.experiment_rows import ExperimentRows
 
 
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
@@ -10,7 +11,7 @@ def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
     told = {column for column, _ in rows.experiment["null_reasons"] if "." in column}
     nulls = {
         f"{table}.{name}"
-        for table, found in (("executions", rows.executions), ("overlaps", rows.overlaps))
+        for table, found in rows.large.items()
         for name in found.column_names
         if found[name].null_count
     }

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cotenant.datasets import raw
-from cotenant.datasets.check_subjects import DatasetCheck, SmallTables
+from cotenant.datasets.check_kinds import DatasetCheck
+from cotenant.datasets.check_subjects import SmallTables
 from cotenant.datasets.folders import RAW
 from cotenant.models.digest import sha256_of_file
 from cotenant.models.errors import UserError

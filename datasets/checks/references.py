@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from cotenant.datasets.check_subjects import DatasetCheck, SmallTables
+from cotenant.datasets.check_kinds import FORM, DatasetCheck
+from cotenant.datasets.check_subjects import SmallTables
 from cotenant.datasets.columns import TABLES
 
 
@@ -26,4 +27,4 @@ def _values(rows: list[dict[str, object]], name: str) -> set[str]:
     return found
 
 
-CHECK = DatasetCheck("references", run)
+CHECK = DatasetCheck("references", run, FORM)

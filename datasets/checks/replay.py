@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows
+from cotenant.datasets.check_kinds import ExperimentCheck
+from cotenant.datasets.experiment_rows import ExperimentRows
 
 
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from cotenant.datasets.check_subjects import DatasetCheck, SmallTables
+from cotenant.datasets.check_kinds import VALUES, DatasetCheck
+from cotenant.datasets.check_subjects import SmallTables
 from cotenant.datasets.columns import TABLES
 from cotenant.datasets.value_faults import value_faults
 
@@ -14,4 +15,4 @@ def run(small: SmallTables) -> Iterator[tuple[str, str]]:
             yield name, fault
 
 
-CHECK = DatasetCheck("values", run)
+CHECK = DatasetCheck("values", run, VALUES)

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 
-from cotenant.datasets.check_subjects import ExperimentCheck, ExperimentRows
-from cotenant.datasets.columns import EXECUTIONS, OVERLAPS
+from cotenant.datasets.check_kinds import VALUES, ExperimentCheck
+from cotenant.datasets.columns import TABLES
+from cotenant.datasets.experiment_rows import ExperimentRows
 from cotenant.datasets.value_faults import value_faults
 
 
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
-    """Look at the executions and overlaps of one experiment."""
-    for table, found in ((EXECUTIONS, rows.executions), (OVERLAPS, rows.overlaps)):
-        for fault in value_faults(found, table):
-            yield table.name, fault
+    """Look at one experiment's rows of every large table."""
+    for name, found in rows.large.items():
+        for fault in value_faults(found, TABLES[name]):
+            yield name, fault
 
 
-CHECK = ExperimentCheck("values of rows", run, first=True)
+CHECK = ExperimentCheck("values of rows", run, VALUES)

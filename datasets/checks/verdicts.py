@@ -1,9 +1,9 @@
 """Verdicts follow from the stored facts."""
 
-import json
 from collections.abc import Iterator
 
-from cotenant.datasets.check_subjects import DatasetCheck, SmallTables
+from cotenant.datasets.check_kinds import DatasetCheck
+from cotenant.datasets.check_subjects import SmallTables
 from cotenant.datasets.derive.experiments import facts_of
 from cotenant.datasets.verdicts import judge
 
@@ -11,12 +11,7 @@ from cotenant.datasets.verdicts import judge
 def run(small: SmallTables) -> Iterator[tuple[str, str]]:
     """Judge each experiment again from its rows."""
     for experiment_id, row in small.experiments.items():
-        try:
-            quality = json.loads(row["quality"])
-            facts = facts_of(row, quality, small.slowdowns.get(experiment_id, []))
-        except (ValueError, KeyError, TypeError) as error:
-            yield "experiments", f"experiment {experiment_id}: quality holds no thresholds ({error})"
-            continue
+        facts = facts_of(row, small.thresholds[experiment_id], small.slowdowns.get(experiment_id, []))
         verdict, reasons = judge(facts)
         if (row["verdict"], row["verdict_reasons"]) != (verdict, reasons):
             yield (

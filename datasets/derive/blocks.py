@@ -6,6 +6,7 @@ from typing import Any
 from cotenant.datasets.columns import BLOCKS
 from cotenant.datasets.derive.rows import row_of
 from cotenant.datasets.derive.summary import Summary
+from cotenant.datasets.words import ARMS
 
 
 def block_rows(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
@@ -20,7 +21,7 @@ def block_rows(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
 
 
 def _row(summary: Summary, block: dict[str, Any], gain: float | None, count: int) -> dict[str, Any]:
-    together = block["arm"] == "co_run"
+    together = ARMS[block["arm"]].together
     window_ns = block["window_end_ns"] - block["window_start_ns"]
     values = {
         "experiment_id": summary.metadata["experiment_id"],
@@ -29,12 +30,12 @@ def _row(summary: Summary, block: dict[str, Any], gain: float | None, count: int
         "window_ns": window_ns,
         "concurrency_gain_ratio": gain,
         "execution_count": count,
-        **{name: block[name] for name in ("block_index", "quad_index", "arm", "tenants", "offset_ns")},
+        **{name: block[name] for name in ("block_index", "quad_index", "arm", "tenants", "offsets_ns")},
         **{name: block[name] for name in ("window_start_ns", "window_end_ns")},
     }
     reasons = {
         "quad_index": "not_applicable",
-        "offset_ns": "not_applicable",
+        "offsets_ns": "not_applicable",
         "concurrency_gain_ratio": ("no_samples" if window_ns > 0 else "empty_window") if together else "not_applicable",
     }
     return row_of(BLOCKS, values, reasons)

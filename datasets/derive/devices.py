@@ -27,10 +27,11 @@ class NoiseFloor:
 
 
 def noise_floors(summaries: Sequence[Summary]) -> dict[str, NoiseFloor]:
-    """Return every device's noise floor, from its null experiments with bounds."""
+    """Return every device's noise floor, from its null experiments with bounds and without a condition."""
     bounds: dict[str, list[tuple[float, float]]] = {_device_id(summary): [] for summary in summaries}
     for summary in summaries:
-        estimates = [tenant.slowdown for tenant in summary.tenants if summary.metadata["kind"] == "null"]
+        is_null = summary.metadata["kind"] == "null" and summary.metadata["condition"] is None
+        estimates = [tenant.slowdown for tenant in summary.tenants if is_null]
         bounds[_device_id(summary)] += [
             (estimate.lower, estimate.upper)
             for estimate in estimates
@@ -50,18 +51,17 @@ def device_rows(summaries: Sequence[Summary], floors: Mapping[str, NoiseFloor]) 
 def _row(device_id: str, summaries: list[Summary], floor: NoiseFloor) -> dict[str, Any]:
     values: dict[str, Any] = {}
     reasons = dict.fromkeys(MAY_DIFFER, "not_reported") | dict.fromkeys(PEAKS, "no_peak")
-    facts = [(name, [s.metadata["device"][name] for s in summaries]) for name in summaries[0].metadata["device"]]
-    facts += [
-        (name, [s.metadata["peaks"][key] for s in summaries if s.metadata["peaks"]]) for name, key in PEAKS.items()
-    ]
-    for name, found in facts:
-        distinct = list(dict.fromkeys(found))
+    for name in summaries[0].metadata["device"]:
+        distinct = list(dict.fromkeys(summary.metadata["device"][name] for summary in summaries))
         if len(distinct) == 1:
             values[name] = distinct[0]
-        elif len(distinct) > 1:
+        elif name in MAY_DIFFER:
             reasons[name] = "differs"
-            if name not in MAY_DIFFER and name not in PEAKS:
-                raise WorkError(_disagreement(device_id, name, summaries, distinct))
+        else:
+            raise WorkError(_disagreement(device_id, name, summaries, distinct))
+    measured = [summary.metadata["peaks"] for summary in summaries if summary.metadata["peaks"]]
+    for name, key in PEAKS.items():
+        values[name] = max((peaks[key] for peaks in measured if peaks.get(key) is not None), default=None)
     values["noise_floor_ratio"] = floor.ratio
     values["null_experiment_count"] = floor.null_experiment_count
     return row_of(DEVICES, values, {**reasons, "noise_floor_ratio": "no_null_experiment"})

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cotenant.datasets.quads import QuadBlock, counted
-from cotenant.datasets.raw import RawDamagedError, read_raw
+from cotenant.datasets.solo import granted
+from cotenant.datasets.words import ARMS, KINDS, Arm, Kind
 
 Ints = NDArray[np.int64]
-QUAD_ARMS = ("solo", "co_run", "null")
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,35 @@ class Measured:
         return list(self.metadata["blocks"])
 
     @property
+    def facts_of_kind(self) -> Kind:
+        """What its kind says of it."""
+        return KINDS[self.kind]
+
+    @cached_property
+    def arms(self) -> list[Arm]:
+        """What the arm of each block says of it."""
+        return [ARMS[block["arm"]] for block in self.blocks]
+
+    @property
     def tenants(self) -> list[dict[str, Any]]:
-        """Its tenants, idle ones included."""
+        """Its tenants, idle ones included: name, lane (None for any), ids of their engines."""
         return list(self.metadata["tenants"])
+
+    @cached_property
+    def tenant_names(self) -> list[str]:
+        """Names of the tenants."""
+        return [str(row["tenant"]) for row in self.tenants]
+
+    @cached_property
+    def engine_ids(self) -> list[str]:
+        """Ids of its engines, each once."""
+        return [str(engine["engine_id"]) for engine in self.metadata["engines"]]
+
+    @cached_property
+    def lane_share_pct(self) -> list[float | None]:
+        """What part of the device each lane was granted; None for the whole device."""
+        stored = self.metadata.get("lane_share_pct") or [None] * int(self.metadata["lane_count"])
+        return [granted(share_pct) for share_pct in stored]
 
     @property
     def alpha(self) -> float:
@@ -88,7 +113,30 @@ class Measured:
     @cached_property
     def tenant_index(self) -> Ints:
         """Each execution's tenant, as its place in `tenants`."""
-        return codes(self.executions["tenant"], [row["tenant"] for row in self.tenants])
+        return codes(self.executions["tenant"], self.tenant_names)
+
+    @cached_property
+    def engine_index(self) -> Ints:
+        """Each execution's engine, as its place in `engine_ids`."""
+        return codes(self.executions["engine_id"], self.engine_ids)
+
+    @cached_property
+    def lane(self) -> Ints:
+        """Each execution's lane."""
+        return self.column("lane")
+
+    @cached_property
+    def window_start_ns(self) -> Ints:
+        """The start of the window of each execution's block."""
+        return self._of_block("window_start_ns")
+
+    @cached_property
+    def window_end_ns(self) -> Ints:
+        """The end of the window of each execution's block."""
+        return self._of_block("window_end_ns")
+
+    def _of_block(self, name: str) -> Ints:
+        return np.array([block[name] for block in self.blocks], dtype=np.int64)[self.block_index]
 
     @cached_property
     def is_counted(self) -> NDArray[np.bool_]:
@@ -108,47 +156,29 @@ class Measured:
         for index, block in enumerate(self.blocks):
             yield block, order[edges[index] : edges[index + 1]]
 
+    @cached_property
+    def tenants_in_quads(self) -> list[int]:
+        """Places of the tenants that run in quads: those that have a slowdown."""
+        treated = [block for block, arm in zip(self.blocks, self.arms, strict=True) if arm.treated]
+        names = {name for block in treated for name in block["tenants"]}
+        return [index for index, name in enumerate(self.tenant_names) if name in names]
+
+    def counted_by_block(self, tenant: int) -> Iterator[tuple[dict[str, Any], Ints]]:
+        """Yield each block that a tenant runs in with the positions of its executions that count."""
+        for block, rows in self.rows_by_block():
+            if self.tenant_names[tenant] in block["tenants"]:
+                yield block, rows[(self.tenant_index[rows] == tenant) & self.is_counted[rows]]
+
     def quad_blocks(self, tenant: int, values: Ints) -> list[QuadBlock]:
         """Return a tenant's blocks that are part of quads, with `values` of the executions that count."""
-        found = []
-        for block, rows in self.rows_by_block():
-            own = rows[(self.tenant_index[rows] == tenant) & self.is_counted[rows]]
-            if block["quad_index"] is not None and self.tenants[tenant]["tenant"] in block["tenants"]:
-                found.append(QuadBlock(block["quad_index"], block["arm"], values[own]))
-        return found
+        return [
+            QuadBlock(block["quad_index"], block["arm"], values[own])
+            for block, own in self.counted_by_block(tenant)
+            if block["quad_index"] is not None
+        ]
 
 
 def codes(column: pa.ChunkedArray, values: list[str]) -> Ints:
     """Return each value's place in `values`; -1 where it is not among them."""
     found = pc.index_in(column.cast(pa.string()), value_set=pa.array(values, pa.string()))
     return np.asarray(found.fill_null(-1).to_numpy(), dtype=np.int64)
-
-
-def open_measured(path: Path) -> Measured:
-    """Read a raw file and check that it holds together; raises as `read_raw`, RawDamagedError if it does not."""
-    raw = read_raw(path)
-    executions = raw.executions.sort_by("execution_id").combine_chunks()
-    found = Measured(raw.metadata, executions)
-    engine_ids = [row["engine_id"] for row in found.metadata["engines"]]
-    block_count = len(found.blocks)
-    faults = {
-        "has no executions": executions.num_rows == 0,
-        "does not number its executions 0, 1, 2 ...": np.any(
-            found.column("execution_id") != np.arange(executions.num_rows)
-        ),
-        "has an execution that does not end after it starts": np.any(found.end_ns <= found.start_ns),
-        "has executions of a tenant that it does not list": np.any(found.tenant_index < 0),
-        "has executions of an engine that it does not list": np.any(codes(executions["engine_id"], engine_ids) < 0),
-        "has executions of a block that it does not list": np.any(
-            (found.block_index < 0) | (found.block_index >= block_count)
-        ),
-        "does not number its blocks 0, 1, 2 ...": [b["block_index"] for b in found.blocks] != list(range(block_count)),
-        "has a block of a quad without quad_index, or one of no quad with it": any(
-            (block["quad_index"] is not None) != (block["arm"] in QUAD_ARMS) for block in found.blocks
-        ),
-        "has a tenant whose engine it does not list": any(t["engine_id"] not in engine_ids for t in found.tenants),
-    }
-    for fault, present in faults.items():
-        if present:
-            raise RawDamagedError(path, fault)
-    return found

@@ -56,13 +56,10 @@ def _row(summary: Summary, tenant: TenantSummary, floor_ratio: float | None) -> 
 
 def _reasons(tenant: TenantSummary, floor_ratio: float | None) -> dict[str, str]:
     few = "too_few_blocks" if tenant.slowdown.quad_count else "no_samples"
-    cpu = few if tenant.cpu is not None else "not_measured"
-    bounded = {f"{name}_{end}_ratio": few for name in ("slowdown", "cpu") for end in ("lower", "upper")}
-    if tenant.cpu is None:
-        bounded |= {"cpu_lower_ratio": cpu, "cpu_upper_ratio": cpu}
-    return bounded | {
-        "slowdown_ratio": few,
-        "cpu_ratio": cpu,
+    cpu = tenant.cpu_reason or few
+    return {
+        **{f"slowdown{end}_ratio": few for end in ("", "_lower", "_upper")},
+        **{f"cpu{end}_ratio": cpu for end in ("", "_lower", "_upper")},
         "p95_ratio": "too_few_samples",
         "p95_lower_ratio": "too_few_samples",
         "p95_upper_ratio": "too_few_samples",

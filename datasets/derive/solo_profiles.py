@@ -1,8 +1,8 @@
-"""The solo_profiles table: executions of `profile` blocks pooled over an engine's solo experiments."""
+"""The solo_profiles table: executions alone, back to back or in turns, pooled over an engine's experiments."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,22 +12,30 @@ from cotenant.datasets.derive.measured import Ints
 from cotenant.datasets.derive.rows import row_of
 from cotenant.datasets.derive.summary import Summary
 from cotenant.datasets.statistics import quantile_bounds, seed_of
+from cotenant.datasets.words import KINDS
 
 SAMPLES_MIN = 256  # design section 6
 BLOCKS_MIN = 8
 P99_SAMPLES_MIN = 400
 P95_SAMPLES_MIN = 20  # below it the 95th percentile is the largest value
 ALPHA = 0.05
-PATTERN = "back_to_back"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class ProfileKey:
-    """Whose solo profile; the whole device is granted."""
+    """Whose solo profile, and how it was measured.
+
+    Attributes:
+        share_pct: Part of the device granted; None for all of it.
+        condition: What was changed on purpose; None for nothing, and only such profiles divide slowdowns.
+    """
 
     engine_id: str
     device_id: str
     isolation: str
+    share_pct: float | None
+    pattern: str
+    condition: str | None
 
 
 @dataclass(frozen=True)
@@ -40,16 +48,21 @@ class Pool:
 
 
 def pool_profiles(summaries: Sequence[Summary]) -> dict[ProfileKey, Pool]:
-    """Pool the profile blocks of each engine, device and isolation mode, in the order of the experiments."""
+    """Pool the blocks of each profile, in the order of the experiments.
+
+    The condition of an open-loop experiment is its load, which its solo rounds do not know of: theirs is None.
+    """
     pools: dict[ProfileKey, Pool] = {}
     for summary in summaries:
         facts = summary.metadata
         sizes = {engine["engine_id"]: engine["batch_size"] for engine in facts["engines"]}
-        for engine_id, blocks in summary.profile_spans_ns.items():
-            key = ProfileKey(engine_id, facts["device"]["device_id"], facts["isolation_observed"])
-            before = pools.get(key, Pool(sizes[engine_id], [], []))
+        condition = None if KINDS[facts["kind"]].open_loop else facts["condition"]
+        where = facts["device"]["device_id"], facts["isolation_observed"]
+        for part, blocks in summary.profile_spans_ns.items():
+            key = ProfileKey(part.engine_id, *where, part.share_pct, part.pattern, condition)
+            before = pools.get(key, Pool(sizes[part.engine_id], [], []))
             known = before.cpu_ns is not None and summary.profile_cpu_ns is not None
-            cpu = [*(before.cpu_ns or []), *(summary.profile_cpu_ns or {}).get(engine_id, [])] if known else None
+            cpu = [*(before.cpu_ns or []), *(summary.profile_cpu_ns or {}).get(part, [])] if known else None
             pools[key] = Pool(before.batch_size, [*before.spans_ns, *blocks], cpu)
     return pools
 
@@ -68,7 +81,9 @@ def _row(key: ProfileKey, pool: Pool) -> dict[str, Any]:
         "engine_id": key.engine_id,
         "device_id": key.device_id,
         "isolation": key.isolation,
-        "pattern": PATTERN,
+        "share_pct": key.share_pct,
+        "pattern": key.pattern,
+        "condition": key.condition,
         "sample_count": len(spans),
         "block_count": len(blocks),
         "marks": marks,
@@ -102,7 +117,7 @@ def _quantiles(key: ProfileKey, blocks: list[Ints], spans: Ints) -> dict[str, An
     if len(spans) >= P99_SAMPLES_MIN:
         found["span_p99_ns"] = round(float(np.quantile(spans, 0.99)))
     for name, probability in (("span_p50", 0.5), ("span_p95", 0.95)):
-        seed = seed_of(key.engine_id, key.device_id, key.isolation, name)
+        seed = seed_of(*map(str, astuple(key)), name)
         bounds = quantile_bounds(blocks, probability, ALPHA, seed)
         if bounds is not None and f"{name}_ns" in found:
             found[f"{name}_lower_ns"], found[f"{name}_upper_ns"] = (round(bound) for bound in bounds)
@@ -114,6 +129,7 @@ def _reasons(sample_count: int, pool: Pool) -> dict[str, str]:
     bounded = few if sample_count < P95_SAMPLES_MIN else "too_few_blocks"
     return {
         "share_pct": "whole_device",
+        "condition": "not_applicable",
         "span_min_ns": few,
         "span_p50_ns": few,
         "span_p50_lower_ns": "too_few_blocks" if sample_count else few,

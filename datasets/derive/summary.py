@@ -1,14 +1,13 @@
 """What the small tables need of one experiment, so that its executions need not stay in memory."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from cotenant.datasets.derive.controls import canary_drift, enqueue_bound_ratio
 from cotenant.datasets.derive.measured import Ints, Measured
 from cotenant.datasets.quads import (
-    SOLO_ARM,
     SlowdownEstimate,
     block_gain,
     concurrency_gain,
@@ -17,14 +16,16 @@ from cotenant.datasets.quads import (
 )
 from cotenant.datasets.statistics import RESAMPLES, Interval, seed_of
 
-PROFILE_ARM = "profile"
-DRIFT_QUADS_MIN = 3  # thirds need one quad each
-QUAD_ARMS = ("co_run", "null")
-
 
 @dataclass(frozen=True)
 class TenantSummary:
-    """One tenant's estimates."""
+    """One tenant's estimates.
+
+    Attributes:
+        co_engine_ids: Engines of the tenants on other lanes.
+        cpu: None where CPU times are not known, or too short for the clock behind them.
+        cpu_reason: Why it is None.
+    """
 
     tenant: str
     lane: int
@@ -33,7 +34,17 @@ class TenantSummary:
     slowdown: SlowdownEstimate
     p95: Interval
     cpu: SlowdownEstimate | None
+    cpu_reason: str | None
     stop_reason: str | None
+
+
+@dataclass(frozen=True, order=True)
+class ProfilePart:
+    """Which solo profile an experiment has executions for, on its device and in its isolation."""
+
+    engine_id: str
+    pattern: str
+    share_pct: float | None
 
 
 @dataclass(frozen=True)
@@ -42,25 +53,26 @@ class Summary:
 
     Attributes:
         tenants: Those that executed, of experiments with quads.
-        profile_spans_ns: engine_id -> spans that count, one array per block, of profile blocks.
+        profile_spans_ns: Spans that count, one array per block.
         profile_cpu_ns: The same with CPU times; None where unknown.
-        block_gains: Per block; None where only one tenant ran or the window is empty.
+        block_gains: Per block; None where not all tenants run, the window is empty or a tenant has no solo block here.
     """
 
     metadata: dict[str, Any]
     tenants: list[TenantSummary]
-    profile_spans_ns: dict[str, list[Ints]]
-    profile_cpu_ns: dict[str, list[Ints]] | None
+    profile_spans_ns: dict[ProfilePart, list[Ints]]
+    profile_cpu_ns: dict[ProfilePart, list[Ints]] | None
     block_gains: list[float | None]
     block_executions: list[int]
     gain: Interval
     canary_drift_ratio: float | None
+    enqueue_bound_ratio: float | None
     execution_count: int
 
 
 def summarise(measured: Measured, resamples: int = RESAMPLES) -> Summary:
     """Reduce one experiment to what the small tables need; without resamples p95 ratios have no bounds."""
-    tenants = [_tenant(measured, index, resamples) for index in _in_quads(measured)]
+    tenants = [_tenant(measured, index, resamples) for index in measured.tenants_in_quads]
     gains = _block_gains(measured)
     known = [gain for gain in gains if gain is not None]
     return Summary(
@@ -71,44 +83,54 @@ def summarise(measured: Measured, resamples: int = RESAMPLES) -> Summary:
         block_gains=gains,
         block_executions=[len(rows) for _, rows in measured.rows_by_block()],
         gain=concurrency_gain(known, measured.alpha),
-        canary_drift_ratio=_canary_drift(measured),
+        canary_drift_ratio=canary_drift(measured),
+        enqueue_bound_ratio=enqueue_bound_ratio(measured),
         execution_count=measured.executions.num_rows,
     )
-
-
-def _in_quads(measured: Measured) -> list[int]:
-    names = {name for block in measured.blocks if block["arm"] in QUAD_ARMS for name in block["tenants"]}
-    return [index for index, row in enumerate(measured.tenants) if row["tenant"] in names]
 
 
 def _tenant(measured: Measured, index: int, resamples: int) -> TenantSummary:
     row = measured.tenants[index]
     blocks = measured.quad_blocks(index, measured.end_ns - measured.start_ns)
-    cpu = None
-    if measured.cpu_ns is not None and not np.any(measured.cpu_ns[measured.tenant_index == index] <= 0):
-        cpu = estimate_slowdown(measured.quad_blocks(index, measured.cpu_ns), measured.alpha)
+    cpu, cpu_reason = _cpu(measured, index)
     stops = {stop["tenant"]: stop["stop_reason"] for stop in measured.metadata["stops"]}
     seed = seed_of(measured.experiment_id, row["tenant"], "p95")
+    beside = [other for other in measured.tenants if other is not row and other["lane"] != row["lane"]]
     return TenantSummary(
         tenant=row["tenant"],
         lane=row["lane"],
-        engine_id=row["engine_id"],
-        co_engine_ids=[other["engine_id"] for other in measured.tenants if other is not row],
+        engine_id=row["engine_ids"][0],
+        co_engine_ids=[engine_id for other in beside for engine_id in other["engine_ids"]],
         slowdown=estimate_slowdown(blocks, measured.alpha),
         p95=estimate_p95_ratio(blocks, measured.alpha, seed, resamples),
         cpu=cpu,
+        cpu_reason=cpu_reason,
         stop_reason=stops.get(row["tenant"]),
     )
 
 
-def _profile(measured: Measured, values: Ints) -> dict[str, list[Ints]]:
-    found: dict[str, list[Ints]] = {}
-    for block, rows in measured.rows_by_block():
-        if block["arm"] != PROFILE_ARM:
+def _cpu(measured: Measured, index: int) -> tuple[SlowdownEstimate | None, str | None]:
+    if measured.cpu_ns is None:
+        return None, "not_measured"
+    if np.any(measured.cpu_ns[measured.tenant_index == index] <= 0):
+        return None, "too_coarse"
+    return estimate_slowdown(measured.quad_blocks(index, measured.cpu_ns), measured.alpha), None
+
+
+def _profile(measured: Measured, values: Ints) -> dict[ProfilePart, list[Ints]]:
+    """Return the values that count of each engine, by block; an engine is the execution's, not its tenant's."""
+    found: dict[ProfilePart, list[Ints]] = {}
+    share_of_lane = np.array(measured.lane_share_pct, dtype=object)
+    for (_, rows), arm in zip(measured.rows_by_block(), measured.arms, strict=True):
+        if arm.pattern is None:
             continue
-        for index in np.unique(measured.tenant_index[rows]):
-            own = rows[(measured.tenant_index[rows] == index) & measured.is_counted[rows]]
-            found.setdefault(measured.tenants[index]["engine_id"], []).append(values[own])
+        for index in np.unique(measured.engine_index[rows]):
+            own = rows[measured.engine_index[rows] == index]
+            shares = share_of_lane[measured.lane[own]]
+            for share_pct in dict.fromkeys(shares.tolist()):
+                counted = own[(shares == share_pct) & measured.is_counted[own]]
+                part = ProfilePart(measured.engine_ids[index], arm.pattern, share_pct)
+                found.setdefault(part, []).append(values[counted])
     return found
 
 
@@ -116,9 +138,9 @@ def _block_gains(measured: Measured) -> list[float | None]:
     spans = measured.end_ns - measured.start_ns
     medians = _solo_medians(measured, spans)
     gains: list[float | None] = []
-    for block, rows in measured.rows_by_block():
+    for (block, rows), arm in zip(measured.rows_by_block(), measured.arms, strict=True):
         own = medians[measured.tenant_index[rows]]
-        if block["arm"] != "co_run" or np.isnan(own).any():
+        if not arm.together or np.isnan(own).any():
             gains.append(None)
             continue
         window = block["window_start_ns"], block["window_end_ns"]
@@ -128,26 +150,7 @@ def _block_gains(measured: Measured) -> list[float | None]:
 
 def _solo_medians(measured: Measured, spans: Ints) -> Any:
     """Return each tenant's median solo span in this experiment; NaN where it has none."""
-    arms = np.array([block["arm"] == SOLO_ARM for block in measured.blocks])
-    chosen = arms[measured.block_index] & measured.is_counted
+    is_solo = np.array([arm.in_quads and not arm.treated for arm in measured.arms])
+    chosen = is_solo[measured.block_index] & measured.is_counted
     own = [spans[chosen & (measured.tenant_index == index)] for index in range(len(measured.tenants))]
     return np.array([np.median(part) if len(part) else np.nan for part in own])
-
-
-def _canary_drift(measured: Measured) -> float | None:
-    """Return the largest change of a tenant's solo median from the first to the last third of the quads."""
-    spans = measured.end_ns - measured.start_ns
-    drifts = []
-    for index in _in_quads(measured):
-        blocks = [
-            block for block in measured.quad_blocks(index, spans) if block.arm == SOLO_ARM and len(block.spans_ns)
-        ]
-        quads = sorted({block.quad_index for block in blocks})
-        third = len(quads) // DRIFT_QUADS_MIN
-        if third == 0:
-            continue
-        early, late = set(quads[:third]), set(quads[-third:])
-        before = np.median(np.concatenate([b.spans_ns for b in blocks if b.quad_index in early]))
-        after = np.median(np.concatenate([b.spans_ns for b in blocks if b.quad_index in late]))
-        drifts.append(abs(math.log(after / before)))
-    return math.exp(max(drifts)) if drifts else None

@@ -1,11 +1,12 @@
 """The throughputs table: one analytic row per engine and device with a solo profile."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cotenant.datasets.analytic import Peaks, Work, dram_throughput, l2_throughput, sm_throughput
 from cotenant.datasets.columns import THROUGHPUTS
 from cotenant.datasets.derive.rows import row_of
+from cotenant.datasets.solo import SoloProfiles
 
 ANALYTIC = {"counter_source": "analytic", "counter_set": "analytic", "aggregation": "range"}
 NOT_MEASURED = ("memory_pct", "tensor_pct", "occupancy_pct", "busy_ns", "kernel_count", "replay_passes")
@@ -18,17 +19,11 @@ def throughput_rows(
     """Return the analytic rows of all engines with a solo profile, from the rows of the other tables."""
     engine_by_id = {row["engine_id"]: row for row in engines}
     device_by_id = {row["device_id"]: row for row in devices}
-    chosen: dict[tuple[str, str], dict[str, Any]] = {}
-    for profile in profiles:
-        key = (profile["engine_id"], profile["device_id"])
-        before = chosen.get(key)
-        rank = (-profile["sample_count"], profile["isolation"])
-        if before is None or rank < (-before["sample_count"], before["isolation"]):
-            chosen[key] = profile
+    chosen = SoloProfiles(profiles).best()
     return [_row(engine_by_id[engine], device_by_id[device], row) for (engine, device), row in chosen.items()]
 
 
-def _row(engine: dict[str, Any], device: dict[str, Any], profile: dict[str, Any]) -> dict[str, Any]:
+def _row(engine: dict[str, Any], device: dict[str, Any], profile: Mapping[str, Any]) -> dict[str, Any]:
     work = Work(engine["flop_count"], engine["read_bytes"], engine["write_bytes"])
     peaks = Peaks(
         device["peak_flop_per_s"],

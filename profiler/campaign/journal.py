@@ -11,10 +11,13 @@ from typing import Any
 import yaml
 
 from cotenant.datasets import raw
+from cotenant.datasets.undone import UNREADABLE
 from cotenant.models.atomic import remove_leftovers, write_atomic
 from cotenant.models.errors import UserError
+from cotenant.models.output_folder import made_folder
 from cotenant.profiler.campaign.plan import Plan
 from cotenant.profiler.campaign.spec import CampaignSpec
+from cotenant.profiler.campaign.yaml_text import read_yaml
 
 FOLDERS = ("engines", "raw", "failed")
 
@@ -37,7 +40,7 @@ class Journal:
         """
         self._check_owner(spec)
         for name in FOLDERS:
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            made_folder(self.folder / name)
         with self._lock():
             for folder in (self.folder, self.failed, *self.engines.iterdir()):
                 remove_leftovers(folder)
@@ -57,7 +60,10 @@ class Journal:
                 raise UserError(f"{self.folder} is not empty and no campaign folder; choose another --out")
             return
         if stored_spec(self.folder) != spec.resolved():
-            raise UserError(f"{self.folder} belongs to another spec ({path.name} differs); choose another --out")
+            raise UserError(
+                f"{self.folder} belongs to another spec ({path.name} differs), or to another version of cotenant;"
+                " choose another --out, or move that folder away"
+            )
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -81,7 +87,7 @@ class Journal:
 
     def write_engine(self, meta: dict[str, Any]) -> None:
         """Keep an engine's metadata in the campaign folder; the files that execute stay in the cache."""
-        self._write_json(self.engines / str(meta["engine_id"]) / "meta.json", meta)
+        self._write_json(made_folder(self.engines / str(meta["engine_id"])) / "meta.json", meta)
 
     def write_failure(self, experiment_id: str, failure: dict[str, Any]) -> None:
         """Keep a failure as data, counting how often it happened."""
@@ -96,15 +102,22 @@ class Journal:
         write_atomic(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
 
 
-def stored_spec(folder: Path) -> Any:
+def stored_spec(folder: Path) -> dict[str, Any]:
     """Return the resolved spec of a campaign folder as plain values; UserError if it cannot be read."""
     path = folder / "campaign.yaml"
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        spec = read_yaml(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError as error:
         raise UserError(f"{folder} is no campaign folder: it has no campaign.yaml") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged; restore it or choose another --out") from error
+    except (UserError, UnicodeDecodeError) as error:
+        raise UserError(_damaged(path)) from error
+    if not isinstance(spec, dict) or "name" not in spec:
+        raise UserError(_damaged(path))
+    return spec
+
+
+def _damaged(path: Path) -> str:
+    return f"{path} is damaged: it holds no spec; restore it or choose another --out"
 
 
 def stored_plan(folder: Path) -> dict[str, Any]:
@@ -114,16 +127,43 @@ def stored_plan(folder: Path) -> dict[str, Any]:
         plan = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{folder} has no plan.json; start it with `cotenant campaign run`") from error
-    except ValueError:
+    except (ValueError, RecursionError):
         plan = None
-    if not isinstance(plan, dict) or not isinstance(plan.get("cells"), list):
+    cells = plan.get("cells") if isinstance(plan, dict) else None
+    if not isinstance(plan, dict) or not isinstance(cells, list) or not all(map(_is_cell, cells)):
         raise UserError(f"{path} is damaged; `cotenant campaign run` writes it again")
     return plan
+
+
+def _is_cell(cell: Any) -> bool:
+    return (
+        isinstance(cell, dict)
+        and all(isinstance(cell.get(key), str) for key in ("cell_id", "kind"))
+        and isinstance(cell.get("estimated_s"), int | float)
+    )
+
+
+def stored_failures(folder: Path) -> list[dict[str, Any]]:
+    """Return every record in failed/; one that cannot be read says so in its `class` and names its file."""
+    return [_failure(path) for path in sorted((folder / "failed").glob("*.json"))]
+
+
+def _failure(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        found = {}
+    unknown = {"kind": "experiment", "tenants": [path.stem], "class": UNREADABLE, "message": f"{UNREADABLE} {path}"}
+    record = {"count": 1, **unknown, **found}
+    whole = isinstance(record["tenants"], list) and isinstance(record["count"], int)
+    return record if whole else {**record, "count": 1, **unknown}
 
 
 def _failure_count(path: Path) -> int:
     """Return how often an experiment has failed before; a record that cannot be read counts for none."""
     try:
         return int(json.loads(path.read_bytes())["count"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return 0

@@ -8,6 +8,7 @@ from typing import Any
 from cotenant.models.digest import digest_id, sha256_of
 from cotenant.models.errors import UserError
 from cotenant.models.zoo import resolve
+from cotenant.profiler.campaign.engine_names import canonical_name, is_probe
 from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.counters.peaks import PEAK_PROBES
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, experiment_kind
@@ -87,11 +88,13 @@ def make_plan(spec: CampaignSpec) -> Plan:
 
 
 def engine_keys(spec: CampaignSpec) -> list[EngineKey]:
-    """Return the engines of a spec, each once, in its order, with canonical model names."""
+    """Return the engines of a spec, each once, in its order, with canonical names; a probe has one batch size, 1."""
     keys = [
-        EngineKey(resolve(model).name, batch_size, spec.precision, group.build_index)
+        EngineKey(name, 1, "fp32", group.build_index)
+        if is_probe(name)
+        else EngineKey(name, batch_size, spec.precision, group.build_index)
         for group in spec.engines
-        for model in group.models
+        for name in map(canonical_name, group.models)
         for batch_size in group.batch_sizes
     ]
     if not keys:
@@ -135,5 +138,7 @@ def cell_spec(spec: CampaignSpec, cell: Cell) -> dict[str, Any]:
 
 def guess_span_s(key: EngineKey) -> float:
     """Guess an engine's solo span before anything was measured; checks model and batch size by the way."""
+    if is_probe(key.model):
+        return GUESS_SPAN_S
     cost = resolve(key.model).cost(key.batch_size, key.precision)
     return max(float(cost.flop_count) / GUESS_FLOP_PER_S, 1e-4)

@@ -37,9 +37,9 @@ def colocate_spec(
 
     `first` and `second` are (model, batch size).
     """
-    from cotenant.models.zoo import resolve
+    from cotenant.profiler.campaign.engine_names import canonical_name, is_probe
 
-    labels = [f"{resolve(model).name}@{batch_size}" for model, batch_size in (first, second)]
+    labels = [f"{canonical_name(model)}@{1 if is_probe(model) else size}" for model, size in (first, second)]
     content = {
         "name": "colocate",
         **vars(where),

@@ -1,15 +1,15 @@
 """A campaign's YAML, checked: what it names, what it leaves to defaults, and one clear line for each mistake."""
 
-import difflib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
 
 from cotenant.models.errors import UserError
 from cotenant.models.model import Precision
+from cotenant.profiler.campaign.spec_faults import dotted, first_fault, not_finite, truth_as_number
+from cotenant.profiler.campaign.yaml_text import read_yaml
 from cotenant.profiler.experiments.kinds import ExperimentSpec, experiment_kind, kind_names
 from cotenant.profiler.quality.thresholds import Quality
 
@@ -49,6 +49,11 @@ class CampaignSpec(BaseModel):
     experiments: tuple[SerializeAsAny[ExperimentSpec], ...] = ()
     quality: Quality = Quality()
 
+    @field_validator("device", mode="before")
+    @classmethod
+    def _an_index_is_a_name(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
     @field_validator("engines", mode="before")
     @classmethod
     def _one_group_is_a_list(cls, value: Any) -> Any:
@@ -70,11 +75,7 @@ def load_spec(name_or_path: str) -> CampaignSpec:
     else:
         ready = ", ".join(ready_campaigns())
         raise UserError(f"no spec {name_or_path!r}: neither a file nor a ready campaign; ready ones are: {ready}")
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
-    return parse_spec(content, where)
+    return parse_spec(read_yaml(text, where), where)
 
 
 def ready_campaigns() -> list[str]:
@@ -87,6 +88,12 @@ def parse_spec(content: Any, where: str) -> CampaignSpec:
     """Check a spec's content; `where` names it in the error line."""
     if not isinstance(content, dict):
         raise UserError(f"{where} holds no spec: expected keys {', '.join(CampaignSpec.model_fields)}")
+    try:
+        place = not_finite(content)
+    except RecursionError as error:  # YAML can refer to what it stands in
+        raise UserError(f"{where} contains itself; write it without references") from error
+    if place is not None:
+        raise UserError(f"{where}: `{dotted(place)}`: Input should be a finite number")
     experiments = content.get("experiments", [])
     if not isinstance(experiments, list):
         raise UserError(f"{where}: `experiments` must be a list, each entry with a `kind`")
@@ -103,27 +110,10 @@ def _experiment(entry: Any, where: str) -> ExperimentSpec:
 
 def _checked(schema: type[SpecModel], content: dict[str, Any], where: str) -> SpecModel:
     try:
-        return schema.model_validate(content)
+        found = schema.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{where}: {_first_fault(schema, error)}") from error
-
-
-def _first_fault(schema: type[BaseModel], error: ValidationError) -> str:
-    # a mistyped key is both unknown and missing: the first says more
-    fault = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    place = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        key = str(fault["loc"][-1])
-        known = _known_keys(schema, str(fault["loc"][0]) if len(fault["loc"]) > 1 else None)
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else "known keys: " + ", ".join(known)
-        return f"unknown key `{place}`; {hint}"
-    if fault["type"] == "missing":
-        return f"`{place}` is missing"
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"`{place}`: {message}" if place else message
-
-
-def _known_keys(schema: type[BaseModel], section: str | None) -> list[str]:
-    nested: dict[str | None, type[BaseModel]] = {"engines": EngineGroup, "quality": Quality}
-    return list(nested.get(section, schema).model_fields)
+        raise UserError(f"{where}: {first_fault(schema, error)}") from error
+    place = truth_as_number(content, found.model_dump(mode="json"))
+    if place is not None:
+        raise UserError(f"{where}: `{dotted(place)}`: true and false are no numbers; give a number")
+    return found

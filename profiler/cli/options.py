@@ -9,6 +9,7 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+DIGITS_MAX = 9  # of a batch size; how large it may be, the model says
 PRECISIONS = ("fp32", "fp16")
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_FOLDER = click.Path(path_type=Path)
@@ -19,9 +20,11 @@ def _batch_sizes(_ctx: click.Context, _param: click.Parameter, values: tuple[str
 
 
 def _batch_size(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise click.BadParameter(f"{text!r} is no batch size; give whole numbers from 1, as in 8 or 1,2,4")
-    return int(text)
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else 0
+    if number < 1:
+        shown = text if len(text) <= DIGITS_MAX else f"{text[:DIGITS_MAX]}..."
+        raise click.BadParameter(f"{shown!r} is no batch size; give whole numbers from 1, as in 8 or 1,2,4")
+    return number
 
 
 model_option = click.option(
@@ -30,7 +33,8 @@ model_option = click.option(
     multiple=True,
     required=True,
     metavar="NAME",
-    help="A model of the zoo (resnet50, resnet50:image=96) or your own (file:net.onnx). Repeatable.",
+    help="A model of the zoo (resnet50, resnet50:image=96), your own (file:net.onnx), or a probe (probe:dram:100)."
+    " Repeatable.",
 )
 batch_option = click.option(
     "--batch",

@@ -44,11 +44,13 @@ def command(
       cotenant profile --model resnet18:image=96 --model roberta_mini:seq=32 --batch 1,2
     """
     from cotenant.models.errors import WorkError
+    from cotenant.profiler.campaign.plan import engine_keys
     from cotenant.profiler.campaign.shortcuts import profile_spec
     from cotenant.profiler.cli.work import run_spec, shortfall
 
-    outcome = run_spec(profile_spec(where, models, batch_sizes), out, cache)
-    profiles = _profiles(outcome.folder)
+    spec = profile_spec(where, models, batch_sizes)
+    outcome = run_spec(spec, out, cache)
+    profiles = _profiles(outcome.folder, {key.model for key in engine_keys(spec)})
     if as_json:
         click.echo(json.dumps(profiles, indent=1))
     else:
@@ -59,7 +61,7 @@ def command(
         raise WorkError(failed)
 
 
-def _profiles(folder: Path) -> list[dict[str, Any]]:
+def _profiles(folder: Path, asked: set[str]) -> list[dict[str, Any]]:
     from cotenant.datasets.read import read_table
 
     engines = {row["engine_id"]: row for row in read_table(folder, "engines").to_pylist()}
@@ -67,7 +69,7 @@ def _profiles(folder: Path) -> list[dict[str, Any]]:
     joined = [
         {**row, "engine": engines[row["engine_id"]], "throughput": throughputs.get(row["engine_id"])}
         for row in read_table(folder, "solo_profiles").to_pylist()
-        if not engines[row["engine_id"]]["model"].startswith("probe:")
+        if engines[row["engine_id"]]["model"] in asked  # the probes of the device's peaks were not
     ]
     return sorted(joined, key=lambda row: (row["engine"]["model"], row["engine"]["batch_size"]))
 

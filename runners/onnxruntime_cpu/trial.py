@@ -6,6 +6,7 @@ order on stdin), because native code that meets a strange graph may take its pro
 """
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from cotenant.models.errors import UserError, WorkError
 MODULE = "cotenant.runners.onnxruntime_cpu.trial"
 THREADS = 1
 REASON_CHARACTERS = 300
+SOURCES = re.compile(
+    r"Load model from .*? failed:|/onnxruntime_src/\S+:\d+ .*?\) "
+)  # places that a reader does not have
 
 
 def check_executes(graph: Path, inputs: list[dict[str, Any]], where: str) -> None:
@@ -31,7 +35,7 @@ def check_executes(graph: Path, inputs: list[dict[str, Any]], where: str) -> Non
         UserError: ONNX Runtime refuses it; the line holds its reason.
         WorkError: The process died of it.
     """
-    order = {"graph": str(graph), "engine_id": "0", "inputs": inputs, "probe": None}
+    order = {"graph": str(graph), "inputs": inputs}
     command = [sys.executable, "-P", "-m", MODULE]
     done = subprocess.run(command, input=json.dumps(order), capture_output=True, text=True, check=False)
     if done.returncode < 0:
@@ -41,19 +45,21 @@ def check_executes(graph: Path, inputs: list[dict[str, Any]], where: str) -> Non
             " choose a smaller model or batch size"
         )
     if done.returncode != 0:
-        reason = " ".join((done.stdout or done.stderr).split())[:REASON_CHARACTERS]
+        reason = " ".join(SOURCES.sub("", done.stdout or done.stderr).split())[:REASON_CHARACTERS].rstrip(". ")
         raise UserError(
-            f"{where}: ONNX Runtime cannot execute it ({reason}); export it with operators, types and an opset that it has"
+            f"{where}: ONNX Runtime cannot execute it ({reason}); export it with operators, types and an opset"
+            " that it knows"
         )
 
 
 def main() -> int:
     """Execute the order on stdin once; print ONNX Runtime's reason and return 1 where it cannot."""
-    from cotenant.runners.onnxruntime_cpu.executable import load_executable
+    from cotenant.runners.onnxruntime_cpu.executable import bound_call, inference_session, random_inputs
 
     order = json.loads(sys.stdin.read())
     try:
-        load_executable(order, THREADS)()
+        session = inference_session(Path(order["graph"]), THREADS)  # first: its reason says more than numpy's
+        bound_call(session, random_inputs(order["inputs"], seed=0))()
     except Exception as error:  # whatever the library raises is its reason
         print(str(error) or type(error).__name__)
         return 1

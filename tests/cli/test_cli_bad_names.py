@@ -13,6 +13,11 @@ from tiny_campaign import write_spec
         (["--model", "resnet51"], ["resnet51", "resnet50"]),
         (["--model", "resnet50:img=96"], ["img", "image"]),
         (["--model", "resnet50:image=big"], ["big", "image"]),
+        (["--model", "resnet50:image=96,image=64"], ["image", "twice"]),
+        (["--model", "probe:drum:100"], ["'drum'", "'dram'"]),
+        (["--model", "probe:dram:101"], ["probe:dram:101", "from 0 to 100"]),
+        (["--model", "probe:dram:" + "9" * 5000], ["from 0 to 100"]),
+        (["--model", "probe"], ["compute, cache, dram, half"]),
         (["--model", "resnet18", "--runner", "onnxruntime-cpus"], ["onnxruntime-cpus", "onnxruntime-cpu"]),
         (["--model", "resnet18", "--device", "gpu7"], ["gpu7", "cpu"]),
         (["--model", "resnet18", "--isolation", "mps"], ["mps", "own-cores"]),
@@ -54,6 +59,17 @@ def test_every_command_about_a_model_knows_which_there_are(cotenant: Cotenant, c
         ({"runner": "tensorflow"}, ["tensorflow", "onnxruntime-cpu"]),
         ({"device": "gpu7"}, ["gpu7", "cpu"]),
         ({"quality": {"look_quads": [8, 2]}}, ["look_quads", "rising"]),
+        ({"quality": {"look_quads": 8}}, ["quality.look_quads", "a list, as in [8]"]),
+        ({"quality": {"hang_s": float("inf")}}, ["quality.hang_s", "finite"]),
+        ({"quality": {"gain_min_ratio": float("nan")}}, ["quality.gain_min_ratio", "finite"]),
+        ({"engines": {"models": "resnet18"}}, ["engines.0.models", "a list, as in [resnet18]"]),
+        ({"engines": {"models": ["resnet18"], "batch_sizes": 8}}, ["engines.0.batch_sizes", "a list, as in [8]"]),
+        ({"engines": {"models": ["resnet18"], "batch_sizes": [True]}}, ["engines.0.batch_sizes.0", "give a number"]),
+        ({"engines": {"models": ["probe:drum:1"]}}, ["'drum'", "'dram'"]),
+        ({"lanes": True}, ["`lanes`", "give a number"]),
+        ({"experiments": [{"kind": "pair", "pairs": "some"}]}, ["experiments.0: `pairs`", "'all' or a list"]),
+        ({"experiments": [{"kind": "pair", "pairs": [["a@1"]]}]}, ["experiments.0: `pairs.0`", "one item more"]),
+        ({"experiments": [{"kind": "set", "sets": {"cout": 3}}]}, ["experiments.0", "`sets.cout`", "`count`"]),
     ],
 )
 def test_a_wrong_spec_is_told_in_one_line(
@@ -69,7 +85,17 @@ def test_a_wrong_spec_is_told_in_one_line(
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", ["holds no spec"]), (b"a: [", ["YAML"]), (b"\xff\xfe\x00", ["wrong.yaml"]), (b"- 1\n", ["holds no spec"])],
+    [
+        (b"", ["holds no spec"]),
+        (b"a: [", ["YAML"]),
+        (b"\xff\xfe\x00", ["wrong.yaml"]),
+        (b"- 1\n", ["holds no spec"]),
+        (b"[" * 50_000, ["nested too deeply"]),
+        (b"name: a\nseed: 1\nname: b\n", ["`name`", "twice", "lines 1 and 3"]),
+        (b"name: a\nengines: &e {models: *e}\n", ["contains itself"]),
+        (b"name: 2026-13-40\n", ["not valid YAML", "month"]),
+        (b"seed: " + b"9" * 5000, ["not valid YAML", "digits"]),
+    ],
 )
 def test_a_file_that_is_no_spec_is_told(cotenant: Cotenant, tmp_path: Path, content: bytes, words: list[str]) -> None:
     (tmp_path / "wrong.yaml").write_bytes(content)

@@ -101,6 +101,22 @@ def test_colocate_two_files_ends_with_the_plain_sentence(cotenant: Cotenant, net
     assert SENTENCE.match(told["pairs"][0]["sentence"])
 
 
+def test_probes_are_built_profiled_and_colocated_like_models(cotenant: Cotenant, net: Path, tmp_path: Path) -> None:
+    built = json.loads(cotenant("build", "--model", "probe:cache:050", "--batch", "1,2", "--json").out)
+    assert [(engine["model"], engine["batch_size"]) for engine in built] == [("probe:cache:50", 1)]
+    arguments = ["profile", "--model", "probe:compute:10", "--out", tmp_path / "solo"]
+    done = cotenant(*arguments)
+    assert done.code == 0, done.err
+    assert re.search(r"^probe:compute:10 +1 +\d+\.\d{3} ", done.out, re.MULTILINE)
+    assert len(json.loads(cotenant(*arguments, "--json").out)) == 1
+    pair = ["colocate", "--model", f"file:{net}", "--model", "probe:dram:100", "--batch", "2"]
+    done = cotenant(*pair, "--out", tmp_path / "pair")
+    assert done.code == 0, done.err
+    assert SENTENCE.search(done.out), done.out
+    assert "b = probe:dram:100@1" in done.out
+    assert cotenant("dataset", "check", tmp_path / "pair").code == 0
+
+
 def test_a_campaign_is_measured_checked_and_described(cotenant: Cotenant, finished: Path) -> None:
     status = json.loads(cotenant("campaign", "status", finished, "--json").out)
     assert status["done_count"] == status["planned_count"] > 0

@@ -52,13 +52,46 @@ def test_a_file_that_is_no_raw_file_is_named(again: Command) -> None:
     assert stranger.name in done.told
 
 
-@pytest.mark.parametrize("name", ["campaign.yaml", "plan.json"])
-def test_a_damaged_plan_or_spec_is_told(again: Command, name: str) -> None:
-    cotenant, _, out = again
-    (out / name).write_bytes(b"{\xff[")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("campaign.yaml", b"{\xff["),
+        ("campaign.yaml", b""),
+        ("campaign.yaml", b"- a\n"),
+        ("campaign.yaml", b"lanes: 2\n"),
+        ("campaign.yaml", b"[" * 50_000),
+        ("plan.json", b"{\xff["),
+        ("plan.json", b""),
+        ("plan.json", b"[1]"),
+        ("plan.json", b'{"cells": [{}]}'),
+        ("plan.json", b'{"cells": [1]}'),
+        ("plan.json", b'{"cells": [{"cell_id": "a", "kind": "pair"}]}'),
+        ("plan.json", b"[" * 200_000),
+    ],
+)
+def test_a_damaged_plan_or_spec_is_told(again: Command, name: str, content: bytes) -> None:
+    cotenant, spec, out = again
+    (out / name).write_bytes(content)
     done = cotenant("campaign", "status", out)
     assert done.code == 2
-    assert name in done.told
+    assert f"{name} is damaged" in done.told
+    if name == "campaign.yaml":
+        run = cotenant("campaign", "run", spec, "--out", out)
+        assert run.code == 2
+        assert f"{name} is damaged" in run.told
+        assert (out / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[1]", b'{"tenants": 3}', b'{"count": "x"}', b"[" * 200_000])
+def test_a_damaged_record_of_a_failure_is_told_beside_the_rest(again: Command, content: bytes) -> None:
+    cotenant, _, out = again
+    (out / "failed" / "0123.json").write_bytes(content)
+    done = cotenant("campaign", "status", out)
+    assert done.code == 0, done.err
+    assert "unreadable record" in done.out
+    assert str(out / "failed" / "0123.json") in done.out
+    assert "experiments done; not running" in done.out
+    assert json.loads(cotenant("campaign", "status", out, "--json").out)["failed_count"] == 1
 
 
 def test_damaged_metadata_of_an_engine_is_written_again(again: Command) -> None:

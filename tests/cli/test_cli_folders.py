@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,57 @@ def test_a_file_is_no_folder(cotenant: Cotenant, spec: Path, tmp_path: Path, out
     assert done.code == 2
     assert "file.txt" in done.told
     assert (tmp_path / "file.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["failed", "engines", "raw"])
+def test_a_file_where_a_folder_has_to_be_is_told(cotenant: Cotenant, spec: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("kept")
+    done = cotenant("campaign", "run", spec, "--out", out)
+    assert done.code == 2
+    assert f"{out / name} is a file" in done.told
+    assert (out / name).read_text() == "kept"
+
+
+def test_a_file_in_place_of_an_engine_is_told(cotenant: Cotenant, net: Path, tmp_path: Path) -> None:
+    arguments = ["build", "--model", f"file:{net}", "--out", tmp_path / "out"]
+    assert cotenant(*arguments).code == 0
+    (engine,) = (tmp_path / "out" / "engines").iterdir()
+    (engine / "meta.json").unlink()
+    engine.rmdir()
+    engine.write_text("kept")
+    done = cotenant(*arguments)
+    assert done.code == 2
+    assert f"{engine} is a file" in done.told
+
+
+def test_a_place_where_nothing_can_be_made_is_told(cotenant: Cotenant, net: Path) -> None:
+    for arguments in (["build", "--model", f"file:{net}"], ["models", "export", "resnet18:image=32"]):
+        done = cotenant(*arguments, "--out", "/proc/x")
+        assert done.code == 2
+        assert "/proc/x" in done.told
+        assert "--out" in done.told
+
+
+def test_a_user_without_a_home_is_told_to_choose_a_cache(cotenant: Cotenant, net: Path, tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from cotenant.profiler.cli.main import main; os.environ.pop('HOME', None);"
+        " os.environ.pop('XDG_CACHE_HOME', None); os.getuid = lambda: 2**31 - 7; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", program, "build", "--model", f"file:{net}", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=cotenant.environment)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("Error: no home folder")
+    assert "--cache" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_status_takes_the_dataset_folder_too(cotenant: Cotenant, finished: Path) -> None:
+    told = cotenant("campaign", "status", finished)
+    assert told.code == 0
+    assert cotenant("campaign", "status", finished / "dataset") == told
+    assert cotenant("campaign", "status", ".", cwd=finished / "dataset") == told
 
 
 @pytest.mark.parametrize(

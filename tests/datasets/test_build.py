@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from raw_campaign import Maker, executions_table, metadata, small_campaign
+from raw_campaign import Maker, small_campaign
 
 from cotenant.datasets import raw
 from cotenant.datasets.build import BUILDING_PREFIX, build_dataset
@@ -125,47 +126,42 @@ def test_one_builder_at_a_time_and_a_killed_ones_leftovers_go(campaign: Path) ->
     assert not leftover.exists()
 
 
-@pytest.mark.parametrize(
-    ("says", "changes", "row"),
-    [
-        ("does not end after it starts", {}, ("a", 0, "e", "solo", 0, 9, 9)),
-        ("a tenant that it does not list", {}, ("z", 0, "e", "solo", 0, 0, 9)),
-        ("an engine that it does not list", {}, ("a", 0, "f", "solo", 0, 0, 9)),
-        ("a block that it does not list", {}, ("a", 0, "e", "solo", 1, 0, 9)),
-        ("does not number its blocks", {"block_index": 1}, ("a", 0, "e", "solo", 0, 0, 9)),
-        ("quad without quad_index", {"arm": "co_run"}, ("a", 0, "e", "main", 0, 0, 9)),
-        ("one of no quad with it", {"quad_index": 0}, ("a", 0, "e", "solo", 0, 0, 9)),
-    ],
-)
-def test_a_raw_file_that_does_not_hold_together_is_told(
-    tmp_path: Path, says: str, changes: dict[str, object], row: tuple[str, int, str, str, int, int, int]
+def test_a_raw_file_that_vanishes_meanwhile_is_told_by_its_name(
+    campaign: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    block = {
-        "block_index": 0, "quad_index": None, "arm": "profile", "tenants": ["a"],
-        "window_start_ns": 0, "window_end_ns": 9, "offset_ns": None, **changes,
-    }  # fmt: skip
-    told = metadata(
-        engines=[{"engine_id": "e"}], tenants=[{"tenant": "a", "lane": 0, "engine_id": "e"}], blocks=[block]
-    )
-    (tmp_path / "raw").mkdir()
-    raw.write_raw(tmp_path / "raw", told["experiment_id"], executions_table([row]), told)
-    with pytest.raises(raw.RawDamagedError, match=says):
-        build_dataset(tmp_path)
+    gone = raw_files(campaign)[2]
 
+    def vanishing(path: Path) -> raw.RawExperiment:
+        gone.unlink(missing_ok=True)
+        return raw.read_raw(path)
 
-def test_no_executions_are_told(tmp_path: Path) -> None:
-    (tmp_path / "raw").mkdir()
-    table = executions_table([("a", 0, "e", "solo", 0, 0, 9)])[:0]
-    raw.write_raw(tmp_path / "raw", metadata()["experiment_id"], table, metadata())
-    with pytest.raises(raw.RawDamagedError, match="has no executions"):
-        build_dataset(tmp_path)
-
-
-def test_executions_are_numbered_without_gaps(campaign: Path) -> None:
-    path = raw_files(campaign)[0]
-    rewritten(path, list(range(1, raw.read_raw(path).executions.num_rows)))
-    with pytest.raises(raw.RawDamagedError, match="does not number its executions"):
+    monkeypatch.setattr("cotenant.datasets.derive.open_raw.read_raw", vanishing)
+    with pytest.raises(WorkError, match="is not there any more; run the same command again") as caught:
         build_dataset(campaign)
+    assert str(gone) in str(caught.value)
+
+
+def test_the_order_of_words_in_a_raw_files_dictionaries_does_not_matter(campaign: Path) -> None:
+    before = content(campaign, without="provenance")
+    for path in raw_files(campaign):
+        table = raw.read_raw(path).executions
+        for place, field in enumerate(table.schema):
+            if pa.types.is_dictionary(field.type):
+                words = table[field.name].combine_chunks()
+                turned = pa.array([*words.dictionary.to_pylist()[::-1], "never"])
+                index = pc.subtract(len(words.dictionary) - 1, words.indices).cast(pa.int32())
+                table = table.set_column(place, field, pa.DictionaryArray.from_arrays(index, turned))
+        write_parquet(table.replace_schema_metadata(pq.read_schema(path).metadata), path)
+        assert raw.read_raw(path).executions["role"].chunk(0).dictionary[-1].as_py() == "never"
+    build_dataset(campaign)
+    assert content(campaign, without="provenance") == before
+
+
+def test_overlaps_in_small_pieces_are_the_same(campaign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = content(campaign)
+    monkeypatch.setattr("cotenant.datasets.derive.overlaps.PIECE_ROWS", 7)
+    build_dataset(campaign)
+    assert content(campaign) == before
 
 
 def test_a_hundred_row_groups_are_one_table(campaign: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,7 @@ def solo_spans(folder: Path, label: str) -> list[int]:
     spans = []
     for path in (folder / "raw").glob("*.parquet"):
         told = raw.read_metadata(path)
-        if told["kind"] == "solo" and told["tenants"][0]["engine_id"] == digest_id(label):
+        if told["kind"] == "solo" and told["tenants"][0]["engine_ids"] == [digest_id(label)]:
             rows = sorted(raw.read_raw(path).executions.to_pylist(), key=lambda row: row["start_ns"])
             spans += [row["end_ns"] - row["start_ns"] for row in rows[1:]]
     return spans

@@ -10,6 +10,8 @@ from raw_campaign import DEVICE, PEAKS, SPANS_NS, Maker, engine
 from cotenant.datasets.build import build_dataset
 from cotenant.datasets.check import check_dataset
 from cotenant.datasets.columns import TABLES
+from cotenant.datasets.derive.executions import DISPATCH
+from cotenant.datasets.derive.experiments import LONE, OF_SERVING
 from cotenant.datasets.read import read_table
 from cotenant.models.digest import digest_id
 from cotenant.models.errors import WorkError
@@ -40,12 +42,14 @@ def test_a_single_quad_without_controls(tmp_path: Path) -> None:
     assert reasons(experiment) == {
         "canary_drift_ratio": "too_few_blocks",
         "condition": "not_applicable",
-        "offered_load": "closed_loop",
+        "lane_share_pct": "whole_device",
+        "planned_offset_ratio": "not_applicable",
         "self_test_makespan_ratio": "not_measured",
         "self_test_passed": "not_measured",
         "weights_shared": "not_reported",
+        **dict.fromkeys((*OF_SERVING, *LONE), "closed_loop"),
         **dict.fromkeys((f"executions.{name}" for name in ("h2d_ns", "d2h_ns")), "not_measured"),
-        **dict.fromkeys((f"executions.{name}" for name in ("queued_count", "remaining_solo_ns")), "closed_loop"),
+        **dict.fromkeys((f"executions.{name}" for name in DISPATCH), "closed_loop"),
         **dict.fromkeys((f"executions.{name}_ratio" for name in ("slowdown", "interference")), "no_profile"),
     }
     for row in found["slowdowns"]:
@@ -54,7 +58,7 @@ def test_a_single_quad_without_controls(tmp_path: Path) -> None:
         assert reasons(row)["noise_floor_ratio"] == reasons(row)["within_noise"] == "no_null_experiment"
     assert reasons(device)["noise_floor_ratio"] == "no_null_experiment"
     assert (found["solo_profiles"], found["throughputs"]) == ([], [])
-    alone = dict.fromkeys(("concurrency_gain_ratio", "offset_ns"), "not_applicable")
+    alone = dict.fromkeys(("concurrency_gain_ratio", "offsets_ns"), "not_applicable")
     assert reasons(first(found["blocks"], arm="solo")) == alone
 
 
@@ -75,6 +79,43 @@ def test_a_runner_without_cpu_time(tmp_path: Path) -> None:
         "not_measured"
     }
     assert [reasons(row)["cpu_p50_ns"] for row in found["solo_profiles"]] == ["not_measured"]
+
+
+def test_cpu_times_of_0_were_measured_and_tell_nothing(tmp_path: Path) -> None:
+    maker = Maker(tmp_path, quads=2)
+    maker.cpu_part = 0.0
+    maker.pair(RESNET, VIT)
+    told = {
+        reasons(row)[f"cpu{end}_ratio"] for row in tables(tmp_path)["slowdowns"] for end in ("", "_lower", "_upper")
+    }
+    assert told == {"too_coarse"}
+
+
+@pytest.mark.parametrize(
+    ("executions", "slowdown", "interference"),
+    [(33, None, None), (6, None, "too_few_samples"), (1, "no_samples", "no_samples"), (0, "no_profile", "no_profile")],
+)
+def test_ratios_say_what_their_profile_lacks(
+    tmp_path: Path, executions: int, slowdown: str | None, interference: str | None
+) -> None:
+    maker = Maker(tmp_path, quads=1)
+    if executions:
+        maker.solo(VIT, repeats=1, executions=executions)
+    maker.pair(VIT, VIT)
+    found = reasons(first(tables(tmp_path)["experiments"], kind="pair"))
+    assert found.get("executions.slowdown_ratio") == slowdown
+    assert found.get("executions.interference_ratio") == interference
+
+
+def test_an_engine_without_a_profile_is_the_graver_reason(tmp_path: Path) -> None:
+    maker = Maker(tmp_path, quads=1)
+    maker.solo(VIT, repeats=1, executions=6)
+    maker.pair(VIT, RESNET)
+    found = tables(tmp_path)
+    told = reasons(first(found["experiments"], kind="pair"))
+    assert told["executions.interference_ratio"] == told["executions.slowdown_ratio"] == "no_profile"
+    known = {row["engine_id"] for row in found["executions"] if row["slowdown_ratio"] is not None}
+    assert known == {digest_id(VIT)}
 
 
 def test_profiles_say_when_samples_are_few_or_many(tmp_path: Path) -> None:
@@ -129,13 +170,13 @@ def test_unknown_costs_are_no_throughput(tmp_path: Path) -> None:
     assert {reasons(built)[name] for name in unknown} == {"not_reported"}
 
 
-def test_peaks_that_experiments_disagree_on_are_not_averaged(tmp_path: Path) -> None:
+def test_of_peaks_the_most_counts_and_of_sizes_that_differ_none(tmp_path: Path) -> None:
     maker = Maker(tmp_path)
     maker.solo(RESNET, repeats=1)
     maker.solo(VIT, repeats=1, peaks=PEAKS | {"flop_per_s": 6e10}, device=DEVICE | {"l2_bytes": None})
     (device,) = tables(tmp_path)["devices"]
-    assert (device["peak_flop_per_s"], device["l2_bytes"]) == (None, None)
-    assert (reasons(device)["peak_flop_per_s"], reasons(device)["l2_bytes"]) == ("differs", "differs")
+    assert device["peak_flop_per_s"] == 6e10, "the column's text: the most that a probe reached"
+    assert (device["l2_bytes"], reasons(device)["l2_bytes"]) == (None, "differs")
     assert device["peak_dram_bytes_per_s"] == PEAKS["dram_bytes_per_s"]
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import faults_of_rows
+import faults_of_serving
 import faults_of_tables
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from damaged_dataset import DamagedDataset
+from every_kind import run_every_kind
 from planting import Fault
 from raw_campaign import Maker
 
@@ -62,11 +64,30 @@ def test_a_planted_fault_is_found(damaged: DamagedDataset, fault: Fault) -> None
     assert all("\n" not in finding.message for finding in findings)
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> DamagedDataset:
+    folder = tmp_path_factory.mktemp("served")
+    copied = DamagedDataset(run_every_kind(folder) / "dataset", folder / "copy")
+    assert copied.check().findings == []
+    return copied
+
+
+@pytest.mark.parametrize("fault", faults_of_serving.FAULTS, ids=str)
+def test_a_fault_planted_in_a_campaign_of_every_kind_is_found(served: DamagedDataset, fault: Fault) -> None:
+    fault.plant(served)
+    findings = served.check().findings
+    for table in faults_of_serving.TOUCHED:
+        served.restore(table)
+    assert any(finding.check == fault.check and re.search(fault.says, finding.message) for finding in findings), (
+        findings
+    )
+
+
 def test_every_check_has_a_planted_fault() -> None:
     names = [check.name for group in all_checks() for check in group]
     modules = list(Path(str(all_checks.__wrapped__.__code__.co_filename)).with_name("checks").glob("*.py"))
     assert len(set(names)) == len(names) == len(modules), "every file of checks/ is one check"
-    assert {fault.check for fault in FAULTS} == {*names, "order"}
+    assert {fault.check for fault in (*FAULTS, *faults_of_serving.FAULTS)} == {*names, "order"}
 
 
 def metadata(field: pa.Field, **changes: str) -> pa.Field:
@@ -156,6 +177,8 @@ def test_a_newer_dataset_is_refused(damaged: DamagedDataset) -> None:
 def test_many_findings_of_one_kind_are_cut_short(damaged: DamagedDataset) -> None:
     rows = [{**row, "window_ns": row["window_ns"] + 1} for row in damaged.rows("blocks")]
     damaged.put("blocks", pa.Table.from_pylist(rows, schema=damaged.sound["blocks"].schema))
-    said = [finding.message for finding in damaged.check().findings if finding.check == "bounds"]
+    said = [
+        found.message for found in damaged.check().findings if (found.check, found.table) == ("estimates", "blocks")
+    ]
     assert len(said) == FINDINGS_MAX + 1
     assert said[-1] == f"and {len(rows) - FINDINGS_MAX} more like these"

@@ -6,8 +6,9 @@ import pyarrow as pa
 import pytest
 
 from cotenant.datasets import words
-from cotenant.datasets.columns import NAMED_UNITS, TABLES, UNIT_SUFFIXES, Column, Table
-from cotenant.datasets.derive.executions import NULL_REASONS
+from cotenant.datasets.columns import LARGE, NAMED_UNITS, TABLES, UNIT_SUFFIXES, Column, Table
+from cotenant.datasets.derive import requests
+from cotenant.datasets.derive.executions import DISPATCH, QUANTILES
 from cotenant.datasets.schema import METADATA_KEY, arrow_schema, columns_page, table_of, unit_of_name
 from cotenant.datasets.verdicts import REASONS
 
@@ -18,7 +19,7 @@ COLUMNS = [
 ]
 PLAIN_NUMBERS = {  # those that count nothing: an order, a place, a name that happens to be a number
     "build_index", "block_index", "quad_index", "interval_index", "execution_id", "co_execution_ids",
-    "repeat", "seed", "lane", "pid",
+    "repeat", "seed", "lane", "pid", "kernel_index", "request_id", "in_flight_execution_ids",
 }  # fmt: skip
 DESIGN = {  # design section 5, "columns that must be there", of the tables that there are
     "devices": "device_id device_type kind name sm_count l2_bytes dram_bytes peak_dram_bytes_per_s peak_flop_per_s "
@@ -38,20 +39,31 @@ DESIGN = {  # design section 5, "columns that must be there", of the tables that
     "noise_floor_ratio within_noise source",
     "executions": "device_id kind execution_id engine_id tenant lane role block_index request_count dispatched_ns "
     "start_ns end_ns span_ns cpu_ns h2d_ns d2h_ns censored co_censored slowdown_ratio interference_ratio "
-    "remaining_solo_ns marks",
+    "remaining_solo_ns queued_count marks",
+    "kernels": "engine_id kernel_index name duration_ns grid block sm_pct l2_pct dram_pct memory_pct tensor_pct "
+    "occupancy_pct",
+    "requests": "device_id kind request_id tenant model intended_arrival_ns batched_ns execution_id done_ns latency_ns "
+    "blocked_ns deadline_ns outcome marks",
     "overlaps": "device_id kind experiment_id execution_id interval_index start_ns end_ns duration_ns fraction "
     "co_count co_execution_ids co_engine_ids below_clock_error",
+}
+REASONED = {  # columns of large tables that may be null, for which derivation has a reason
+    "executions": {"cpu_ns", "h2d_ns", "d2h_ns", *QUANTILES, *DISPATCH},
+    "overlaps": set(),
+    "requests": set(requests.NULL_REASONS),
 }
 KEYS = {
     "devices": "device_id",
     "engines": "engine_id",
-    "solo_profiles": "engine_id device_id isolation share_pct pattern",
+    "solo_profiles": "engine_id device_id isolation share_pct pattern condition",
     "throughputs": "engine_id device_id counter_source counter_set",
+    "kernels": "engine_id device_id counter_source counter_set kernel_index",
     "experiments": "experiment_id",
     "blocks": "experiment_id block_index",
     "slowdowns": "experiment_id tenant",
     "executions": "experiment_id execution_id",
     "overlaps": "experiment_id execution_id interval_index",
+    "requests": "experiment_id request_id",
     "provenance": "subject subject_id",
 }
 
@@ -88,7 +100,7 @@ def test_types_and_ranges_fit_the_unit(table: Table, column: Column) -> None:
     if column.unit == "ns":
         assert value_type(column) == pa.int64(), "integer nanoseconds"
     if column.unit in ("percent", "ratio", "flop/s", "bytes/s", "items/s", "MHz"):
-        assert column.type == pa.float64()
+        assert value_type(column) == pa.float64()
         assert column.low == 0
     if column.unit == "percent":
         assert column.high == 100
@@ -102,7 +114,7 @@ def test_types_and_ranges_fit_the_unit(table: Table, column: Column) -> None:
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_keys_stand_and_are_known(table: Table) -> None:
     assert " ".join(table.key) == KEYS[table.name]
-    assert all(not table.column(name).nullable or name == "share_pct" for name in table.key)
+    assert all(not table.column(name).nullable or name in ("share_pct", "condition") for name in table.key)
 
 
 @pytest.mark.parametrize("name", DESIGN)
@@ -113,10 +125,17 @@ def test_the_designs_columns_are_there(name: str) -> None:
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_nulls_have_a_place_for_their_reason(table: Table) -> None:
     nullable = {column.name for column in table.columns if column.nullable}
-    if table.name in ("executions", "overlaps"):
-        assert nullable == (set(NULL_REASONS) if table.name == "executions" else set())
+    if table.large:
+        assert nullable == REASONED[table.name]
     else:
         assert table.columns[-1].name == "null_reasons"
+
+
+def test_large_tables_are_those_with_a_row_for_what_happened() -> None:
+    assert [table.name for table in LARGE] == list(REASONED)
+    assert all(table.key[0] == "experiment_id" for table in LARGE), "they are streamed by experiment"
+    counts = {column.name for column in TABLES["experiments"].columns}
+    assert {f"{name.removesuffix('s')}_count" for name in REASONED} <= counts
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
@@ -130,8 +149,17 @@ def test_references_lead_to_a_key(table: Table, column: Column) -> None:
 def test_every_word_has_a_meaning_and_reasons_are_words() -> None:
     lists = [value for name, value in vars(words).items() if name.isupper()]
     assert all(word and meaning for found in lists for word, meaning in found.items())
-    assert set(NULL_REASONS.values()) <= set(words.NULL_REASONS)
+    assert set(requests.NULL_REASONS.values()) <= set(words.NULL_REASONS)
+    assert all(facts.meaning for facts in (*words.KINDS.values(), *words.ARMS.values()))
     assert all(reason.meaning and reason.severity in ("note", "mark", "fail") for reason in REASONS.values())
+
+
+def test_arms_are_made_of_declared_words() -> None:
+    for arm in words.ARMS.values():
+        assert arm.role in words.ROLES
+        assert arm.pattern is None or arm.pattern in words.PATTERNS
+        assert arm.in_quads or not arm.treated, "what is treated is compared with a solo side"
+    assert {arm.in_quads and not arm.treated for arm in words.ARMS.values()} == {True, False}
 
 
 def test_named_units_are_of_columns_without_a_suffix() -> None:

@@ -7,18 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from raw_campaign import small_campaign
+from every_kind import run_every_kind
 
-from cotenant.datasets.build import build_dataset
 from cotenant.datasets.columns import PROVENANCE, TABLES
 from cotenant.datasets.content_digest import dataset_digest
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("campaign")
-    small_campaign(folder)
-    return build_dataset(folder)
+    return run_every_kind(tmp_path_factory.mktemp("campaign")) / "dataset"
 
 
 def copy_of(dataset: Path, to: Path) -> Path:

@@ -3,15 +3,19 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from damaged_dataset import DamagedDataset
+from every_kind import run_every_kind
 from raw_campaign import PEAKS, SELF_TEST, SPANS_NS, Maker, small_campaign
 
 from cotenant.datasets.build import build_dataset
 from cotenant.datasets.columns import TABLES
-from cotenant.datasets.describe import SLOWDOWNS_SHOWN, Description, describe_dataset
-from cotenant.datasets.describe import _labels as named
+from cotenant.datasets.describe import _Labels as Labels
+from cotenant.datasets.describe import describe_dataset
+from cotenant.datasets.description import SLOWDOWNS_SHOWN, UNKNOWN_REASON, Description
 from cotenant.datasets.read import read_table
 from cotenant.models.errors import UserError
 
@@ -173,12 +177,30 @@ def test_engines_of_one_name_are_told_apart() -> None:
         {"engine_id": "c", "precision": "fp16", **same},
         {"engine_id": "d", "precision": "fp16", "model": "resnet18", "batch_size": 2},
     ]
-    assert named(engines) == {
-        "a": "resnet18@1 fp32",
-        "b": "resnet18@1 fp16 b",
-        "c": "resnet18@1 fp16 c",
-        "d": "resnet18@2",
-    }
+    labels = Labels(engines)
+    assert [labels.of(name) for name in "abcd"] == [
+        "resnet18@1 fp32",
+        "resnet18@1 fp16 b",
+        "resnet18@1 fp16 c",
+        "resnet18@2",
+    ]
+    assert labels.of("e") == "engine e", "a row may name an engine that is not there"
+
+
+def test_words_of_a_newer_minor_version_are_told(campaign: Path, tmp_path: Path) -> None:
+    copied = DamagedDataset(campaign / "dataset", tmp_path / "dataset")
+    copied.edit("experiments", 0, verdict_reasons=["too_hot"], kind="marathon")
+    found = describe_dataset(tmp_path / "dataset")
+    assert f"  1 x too_hot: {UNKNOWN_REASON}" in found.text()
+    assert found.experiment_counts["marathon"] == 1
+
+
+def test_all_kinds_of_company_and_of_profiles_are_told_apart(tmp_path: Path) -> None:
+    found = describe_dataset(run_every_kind(tmp_path))
+    assert found.slowdown_count == 9, "two each of pair, set and sweep, three of the chain; a null is no company"
+    assert any(line.partition(": ")[0].endswith("@1 in turns") for line in found.profiles)
+    with_two = [slowdown for slowdown in found.slowdowns if len(slowdown.beside) == 2]
+    assert re.search(r"  \S+ and \S+ slow \S+ \d", replace(found, slowdowns=with_two).text())
 
 
 def test_a_folder_without_a_dataset_is_told(tmp_path: Path) -> None:

@@ -118,6 +118,12 @@ def test_gain_is_two_when_free_and_one_when_taking_turns() -> None:
     assert block_gain(start, end, np.array([10, 10, 10, 10]), 5, 15) == 2.0, "only the part inside counts"
     assert block_gain(start, end, np.array([10, 10, 10, 10]), 5, 5) is None
     both = concurrency_gain([1.5, 1.7], 0.05)
+    assert both.lower is not None
+    assert both.upper is not None
+    assert (both.lower + both.upper) / 2 == pytest.approx(1.6)
+    apart = concurrency_gain([0.2, 2.0], 0.05)
+    assert apart.lower == 0.0, "no gain lies below 0, whatever t says of two blocks"
+    assert concurrency_gain([1.5], 0.05).lower is None
     assert both.value == pytest.approx(1.6)
 
 

@@ -154,3 +154,49 @@ def test_a_failing_disk_is_one_line(
     with pytest.raises(kind, match=line):
         written(tmp_path, executions)
     assert list(tmp_path.iterdir()) == [], "nothing half-written stays"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "line"),
+    [
+        (OSError(errno.EIO, os.strerror(errno.EIO)), WorkError, "Input/output error"),
+        (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), WorkError, "Too many open files"),
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES)), UserError, "permission denied"),
+        (pa.ArrowMemoryError("malloc of size 64 failed"), WorkError, "memory is short"),
+    ],
+)
+def test_a_file_that_the_system_does_not_hand_out_is_not_called_damaged(
+    tmp_path: Path, executions: pa.Table, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type, line: str
+) -> None:
+    path = written(tmp_path, executions, telemetry=pa.table({"t_ns": [1]}))
+
+    def fails(*_args: object, **_named: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pq, "ParquetFile", fails)
+    monkeypatch.setattr(pq, "read_schema", fails)
+    for read in (raw.read_raw, raw.read_metadata):
+        with pytest.raises(kind, match=line) as caught:
+            read(path)
+        assert not isinstance(caught.value, raw.RawDamagedError)
+        assert "delete" not in str(caught.value)
+        assert str(path) in str(caught.value)
+    assert raw.clean(tmp_path) == 0, "what cannot be read now may list its siblings"
+
+
+def test_a_sibling_is_read_back_as_the_main_file_lists_it(tmp_path: Path, executions: pa.Table) -> None:
+    table = pa.table({"t_ns": [1, 2]})
+    path = written(tmp_path, executions, telemetry=table)
+    told = raw.read_metadata(path)
+    found = raw.read_sibling(path, told, "telemetry")
+    assert found is not None
+    assert found.equals(table)
+    assert raw.read_sibling(path, told, "requests") is None
+    sibling = raw.sibling_path(tmp_path, ID, "telemetry")
+    pq.write_table(pa.table({"t_ns": [3]}), sibling)
+    with pytest.raises(raw.RawDamagedError, match=r"lists another .*telemetry.* delete this file") as caught:
+        raw.read_sibling(path, told, "telemetry")
+    assert caught.value.path == path, "with the main file gone, the sibling goes too"
+    sibling.unlink()
+    with pytest.raises(raw.RawDamagedError, match="is missing"):
+        raw.read_sibling(path, told, "telemetry")

@@ -1,5 +1,7 @@
 """Tables are read by name from a campaign folder or its dataset/, whole or experiment by experiment."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from raw_campaign import small_campaign
+from raw_campaign import SPANS_NS
+from raw_serving import Turns, counters_of, kernels_of
 
 from cotenant.datasets.build import build_dataset
 from cotenant.datasets.columns import TABLES
@@ -20,7 +23,11 @@ from cotenant.models.errors import UserError, WorkError
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built") / "campaign"
-    small_campaign(folder, quads=1)
+    maker = Turns(folder, quads=1)
+    first, second, _ = SPANS_NS
+    maker.solo(first, repeats=1, counters=counters_of([first]), siblings={"kernels": kernels_of([first])})
+    maker.pair(first, second)
+    maker.serving([first, second], groups=20)
     build_dataset(folder)
     return folder
 
@@ -88,7 +95,9 @@ def test_an_empty_table_has_no_slices(dataset: Path) -> None:
 
 
 def test_a_table_that_there_is_not(built: Path) -> None:
-    with pytest.raises(UserError, match=r"no table 'overlap'; tables: devices, engines, .*, overlaps, provenance"):
+    with pytest.raises(
+        UserError, match=r"no table 'overlap'; tables: devices, engines, .*, overlaps, requests, provenance"
+    ):
         read_table(built, "overlap")
 
 
@@ -142,6 +151,26 @@ def test_a_flipped_byte_is_told(dataset: Path) -> None:
     with pytest.raises(TableDamagedError) as caught:
         list(experiment_slices(dataset, "executions"))
     assert caught.value.table == "executions"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "line"),
+    [
+        (OSError(errno.EIO, os.strerror(errno.EIO)), WorkError, "Input/output error"),
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES)), UserError, "permission denied"),
+        (pa.ArrowMemoryError("malloc of size 64 failed"), WorkError, "memory is short"),
+    ],
+)
+def test_a_table_that_the_system_does_not_hand_out_is_not_called_damaged(
+    built: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type, line: str
+) -> None:
+    def fails(*_args: object, **_named: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pq, "read_schema", fails)
+    with pytest.raises(kind, match=line) as caught:
+        read_table(built, "devices")
+    assert not isinstance(caught.value, TableDamagedError)
 
 
 def test_the_campaign_of_a_folder(built: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:

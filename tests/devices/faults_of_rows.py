@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from damaged_dataset import Row
-from planting import Fault, known, plus, reason, times, values, where, whole
+from planting import Fault, known, plus, times, values, where, whole
 
 ALONE, ONE, TWO = (where(co_count=count) for count in (0, 1, 2))
 MAIN, PAIR, SET = where(role="main"), where(kind="pair"), where(kind="set")
@@ -12,8 +12,32 @@ UNCUT = where(censored="none", co_censored="none", role="main")
 NOBODY: dict[str, Any] = {"co_count": 0, "co_execution_ids": [], "co_engine_ids": []}
 
 
+def reason_of(column: str, why: str = "not_applicable") -> Any:
+    return lambda row: sorted([*row["null_reasons"], (column, why)])
+
+
+def no_reason_of(column: str) -> Any:
+    return lambda row: [entry for entry in row["null_reasons"] if entry[0] != column]
+
+
+def other_reason(row: Row) -> Any:
+    return [(column, "differs" if column == "condition" else why) for column, why in row["null_reasons"]]
+
+
+def moved(rows: list[Row]) -> list[Row]:
+    """Move the windows of all blocks by 20 us, as one."""
+    return [
+        {**row, **{f"window_{end}_ns": row[f"window_{end}_ns"] + 20_000 for end in ("start", "end")}} for row in rows
+    ]
+
+
 def own_start(row: Row) -> int:
     return int(row["start_ns"])
+
+
+def earlier(rows: list[Row]) -> list[Row]:
+    place = next(i for i in range(1, len(rows)) if rows[i]["execution_id"] == 1)
+    return [*rows[:place], {**rows[place], "dispatched_ns": rows[place - 1]["dispatched_ns"] - 1}, *rows[place + 1 :]]
 
 
 def is_later(row: Row) -> bool:
@@ -37,8 +61,10 @@ IDENTITY = {
     "none of the deployed engines": values("executions", engine_id="e"),
     "does not number the experiment's blocks": values("experiments", block_count=plus("block_count", 1)),
     "no block of the experiment": values("executions", block_index=999),
-    "block of a quad without quad_index": values("blocks", PAIR, quad_index=None),
-    "one of no quad with it": values("blocks", where(kind="self_test"), quad_index=0),
+    "block of a quad without quad_index": values("blocks", PAIR, quad_index=None, null_reasons=reason_of("quad_index")),
+    "one of no quad with it": values(
+        "blocks", where(kind="self_test"), quad_index=0, null_reasons=no_reason_of("quad_index")
+    ),
     "no execution of the experiment": values("overlaps", execution_id=10**6),
     "not sorted by execution_id": whole("overlaps", lambda rows: [rows[1], rows[0], *rows[2:]]),
     "interval_index does not number": values("overlaps", interval_index=1),
@@ -56,14 +82,19 @@ VALUES = {
 }
 NULL_REASONS = {
     "executions.cpu_ns holds nulls": values("executions", cpu_ns=None),
-    "executions.lane, which holds no null": values("experiments", null_reasons=reason("executions.lane")),
+    "executions.lane, which holds no null": values("experiments", null_reasons=reason_of("executions.lane")),
 }
 LANES = {
     "before the one before it on its lane": values("executions", where(lane=1, role="main"), lane=0),
     "none of the experiment's lanes": values("executions", lane=9),
 }
 CONCURRENCY = {
-    "more executions at once than lanes": values("experiments", SET, lanes=2),
+    "more executions at once than lanes": values(
+        "overlaps",
+        TWO,
+        **{name: lambda row, name=name: row[name] + row[name][:1] for name in NOBODY if name != "co_count"},
+        co_count=3,
+    ),
     "do not rise": values("overlaps", TWO, co_execution_ids=lambda row: row["co_execution_ids"][::-1]),
     "lists its own execution": values("overlaps", ONE, co_execution_ids=lambda row: [row["execution_id"]]),
     "are not the engines of": values("overlaps", TWO, co_engine_ids=lambda row: row["co_engine_ids"][::-1]),
@@ -89,7 +120,9 @@ REPLAY = {
 }
 INPUT_ORDER = {
     "gives other intervals": values("overlaps", start_ns=plus("start_ns", -1)),
-    "lists others": values("overlaps", ONE, co_execution_ids=lambda row: [row["co_execution_ids"][0] + 2]),
+    "lists others": values(
+        "overlaps", where(kind="pair", co_count=1), co_execution_ids=lambda row: [row["co_execution_ids"][0] + 2]
+    ),
 }
 DERIVED = {
     "span_ns is not": values("executions", span_ns=plus("span_ns", 1)),
@@ -110,12 +143,50 @@ ESTIMATES = {
     **{f"{name} of tenant a is": values("slowdowns", known(name), **{name: plus(name, 1)}) for name in ESTIMATED},
     **{f"{name} is .*, its executions say": values("experiments", PAIR, **{name: plus(name, 0.001)}) for name in GAINS},
     "canary_drift_ratio is": values("experiments", PAIR, canary_drift_ratio=plus("canary_drift_ratio", 0.001)),
-    "of block 2 is not what": values("blocks", where(arm="co_run"), concurrency_gain_ratio=1.0),
-    "tenant b is in quads alone": whole("slowdowns", lambda rows: [row for row in rows if row["tenant"] != "b"]),
-    "tenant z is in slowdowns alone": values("slowdowns", where(tenant="b"), tenant="z"),
+    "concurrency_gain_ratio of block index": values("blocks", where(arm="co_run"), concurrency_gain_ratio=1.0),
+    "window_ns of block index": values("blocks", window_ns=plus("window_ns", 1)),
+    "kind of block index": values("blocks", PAIR, kind="set"),
+    "lane of tenant a": values("slowdowns", lane=1),
+    "co_engine_ids of tenant": values("slowdowns", PAIR, co_engine_ids=[]),
+    "p95_upper_ratio of tenant": values(
+        "slowdowns", known("p95_upper_ratio"), p95_upper_ratio=plus("p95_upper_ratio", 0.001)
+    ),
+    "noise_floor_ratio of tenant": values("slowdowns", noise_floor_ratio=plus("noise_floor_ratio", 0.001)),
+    "within_noise of tenant": values("slowdowns", PAIR, within_noise=True),
+    "null_reasons is": values("experiments", null_reasons=other_reason),
+    "tenant b is missing": whole("slowdowns", lambda rows: [row for row in rows if row["tenant"] != "b"]),
+    "tenant z stands there": values("slowdowns", where(tenant="b"), tenant="z"),
+}
+TENANTS = {
+    "tenants has a name twice": values("experiments", PAIR, tenants=["a", "a"]),
+    "differ in length": values("experiments", PAIR, tenants=["a"]),
+    "does not sum to": values("experiments", PAIR, tenant_engine_count=[1, 2]),
+    "which is not its own": values(
+        "experiments", PAIR, deployed_engine_ids=lambda row: row["deployed_engine_ids"][::-1]
+    ),
+    "whose engines are not of it": values(
+        "experiments", PAIR, deployed_models=lambda row: row["deployed_models"][::-1]
+    ),
+    "runner is": values("engines", runner="other"),
+    "executes on lanes": values("executions", where(kind="pair", lane=1), lane=0),
+    "its executions are of": values("blocks", where(kind="pair", arm="solo"), tenants=["c"]),
+    "of whom only": values("blocks", where(kind="pair", arm="solo"), tenants=["a", "b"]),
+    "offsets_ns for": values("blocks", where(arm="co_run"), offsets_ns=[0]),
+    "shares for": values("experiments", lane_share_pct=[50.0], null_reasons=no_reason_of("lane_share_pct")),
+}
+DISPATCH = {
+    "dispatched_ns is after start_ns": values("executions", dispatched_ns=plus("start_ns", 1)),
+    "dispatched before the execution before it": whole("executions", earlier),
+}
+WINDOWS = {
+    "window_start_ns is no moment": whole("blocks", moved),
+    "window_end_ns is no moment": whole("blocks", moved),
 }
 CHECKS = {
     "order": ORDER,
+    "tenants": TENANTS,
+    "dispatch": DISPATCH,
+    "windows": WINDOWS,
     "identity": IDENTITY,
     "values of rows": VALUES,
     "null reasons of rows": NULL_REASONS,

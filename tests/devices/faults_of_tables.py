@@ -1,6 +1,8 @@
 """Faults that show in the small tables alone, or in the raw files beside them."""
 
 import math
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,10 @@ PAIR = where(kind="pair")
 
 def because(row: Row) -> Any:
     return [(column, "because") for column, _ in row["null_reasons"]]
+
+
+def replaced(column: str, old: str, new: str) -> Callable[[Row], str]:
+    return lambda row: str(row[column]).replace(old, new)
 
 
 def copied(path: Path) -> None:
@@ -36,10 +42,6 @@ BOUNDS = {
     "span_min_ns <= span_p50_ns": values("solo_profiles", span_min_ns=plus("span_p50_ns", 1)),
     "span_min_ns <= span_mean_ns": values("solo_profiles", span_mean_ns=plus("span_min_ns", -1)),
     "window_start_ns <= window_end_ns": values("blocks", window_end_ns=plus("window_start_ns", -1)),
-    "window_ns is not": values("blocks", window_ns=plus("window_ns", 1)),
-    "not batch_size over": values("solo_profiles", throughput_items_per_s=times("throughput_items_per_s", 1.001)),
-    "not its device's": values("slowdowns", noise_floor_ratio=plus("noise_floor_ratio", 0.001)),
-    "within_noise does not follow": values("slowdowns", PAIR, within_noise=True),
 }
 KEYS = {
     "same key": whole("blocks", lambda rows: [rows[0], *rows]),
@@ -68,8 +70,58 @@ VALUES = {
 VERDICTS = {
     "says failed": values("experiments", verdict="failed"),
     "its facts say marked": values("experiments", oversubscribed=True),
-    "quality holds no thresholds": values("experiments", quality="{}"),
-    r"no thresholds \(Expecting": values("experiments", quality="{"),
+}
+WITHOUT_ALPHA = ('"alpha":0.05,', "")
+THRESHOLDS = {
+    "holds no thresholds: it lacks alpha": values("experiments", quality=replaced("quality", *WITHOUT_ALPHA)),
+    "alpha is 2, which lies not": values("experiments", quality=replaced("quality", "0.05", "2")),
+    "gain_min_ratio is 'x'": values("experiments", quality=replaced("quality", "1.05", '"x"')),
+    r"look_quads is \[\]": values("experiments", quality=replaced("quality", "[8]", "[]")),
+    "no thresholds: Expecting": values("experiments", quality="{"),
+}
+JSON = {
+    "quality is no JSON object": values("experiments", quality=replaced("quality", ",", ", ")),
+    "spec is no JSON object": values("experiments", spec="[]"),
+    "input_shapes is no JSON object": values("engines", input_shapes="[" * 100_000),
+}
+DIVISORS = {
+    "span_mean_ns is 0": values("solo_profiles", span_mean_ns=0),
+    "peak_flop_per_s is 0.0": values("devices", peak_flop_per_s=0.0),
+    "noise_floor_ratio is 0.5, below 1": values("devices", noise_floor_ratio=0.5),
+}
+IDS = {
+    "are both of cell": whole(
+        "experiments", lambda rows: [rows[0], *({**r, "cell_id": rows[0]["cell_id"]} for r in rows[1:])]
+    ),
+    "cell_id is not the digest": values("experiments", cell_id="c"),
+    "experiment_id is not the digest": values("experiments", seed=plus("seed", 1)),
+    "kind is": values("experiments", PAIR, kind="set"),
+}
+PROVENANCE = {
+    "has no row": whole("provenance", lambda rows: rows[1:]),
+    "is none of experiments": values("provenance", subject_id="0"),
+    "is no SHA-256": values("provenance", raw_sha256="ab"),
+    "finished_at is before": values("provenance", finished_at=lambda row: row["started_at"] - timedelta(seconds=1)),
+}
+SELF_TESTS = {
+    "self_test_passed is False at": values("experiments", self_test_passed=False),
+    "no self-test here has": values("experiments", PAIR, self_test_makespan_ratio=1.03),
+}
+SOLO_PROFILES = {
+    f"{name} of .* its executions say": values("solo_profiles", known(name), **{name: plus(name, 1)})
+    for name in ("sample_count", "block_count", "span_min_ns", "span_p50_lower_ns", "span_p95_upper_ns", "span_std_ns")
+} | {
+    "throughput_items_per_s of": values("solo_profiles", throughput_items_per_s=times("throughput_items_per_s", 1.001)),
+    "marks of": values("solo_profiles", marks=[]),
+    "is missing": whole("solo_profiles", lambda rows: rows[1:]),
+}
+NOISE_FLOORS = {
+    "noise_floor_ratio of device": values("devices", noise_floor_ratio=1.5),
+    "null_experiment_count of device": values("devices", null_experiment_count=7),
+}
+THROUGHPUTS = {
+    "sm_pct of": values("throughputs", known("sm_pct"), sm_pct=times("sm_pct", 0.99)),
+    "is missing": whole("throughputs", lambda rows: []),
 }
 RAW_FILES = {
     "is not in the dataset": raw_file(copied),
@@ -81,6 +133,15 @@ RAW_FILES = {
 }
 CHECKS = {
     "bounds": BOUNDS,
+    "divisors": DIVISORS,
+    "ids": IDS,
+    "json": JSON,
+    "noise floors": NOISE_FLOORS,
+    "provenance": PROVENANCE,
+    "self-tests": SELF_TESTS,
+    "solo profiles": SOLO_PROFILES,
+    "thresholds": THRESHOLDS,
+    "throughputs": THROUGHPUTS,
     "keys": KEYS,
     "null reasons": NULL_REASONS,
     "references": REFERENCES,

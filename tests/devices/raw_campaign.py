@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ DEVICE = {
 SELF_TEST = {"passed": True, "makespan_ratio": 1.02, "solo_ns": 100 * MS, "together_ns": 102 * MS}
 PEAKS = {"flop_per_s": 5e10, "cache_bytes_per_s": 4e10, "dram_bytes_per_s": 1e10}
 SPANS_NS = {"resnet18@1": 8 * MS, "vit_ti_16@1": 5 * MS, "vgg11@2": 11 * MS}
+
+BATCH_SIZES = {digest_id(label): int(label.partition("@")[2]) for label in SPANS_NS}
 
 
 def engine(label: str) -> dict[str, Any]:
@@ -105,10 +108,11 @@ def metadata(**changes: Any) -> dict[str, Any]:
 
 
 def executions_table(rows: Sequence[Row], cpu_part: float | None = 0.9) -> pa.Table:
-    """Executions in the order given; dispatched one millisecond before their start."""
+    """Executions in the order given; dispatched one millisecond before they or any later one started."""
     tenants, lanes, engines, roles, blocks, starts, ends = zip(*rows, strict=True)
     count = len(rows)
     none = [None] * count
+    first_to_come = list(accumulate(reversed(starts), min))[::-1]
     columns = {
         "execution_id": list(range(count)),
         "engine_id": engines,
@@ -116,8 +120,8 @@ def executions_table(rows: Sequence[Row], cpu_part: float | None = 0.9) -> pa.Ta
         "lane": lanes,
         "role": roles,
         "block_index": blocks,
-        "request_count": [1] * count,
-        "dispatched_ns": [start - MS for start in starts],
+        "request_count": [BATCH_SIZES.get(name, 1) for name in engines],
+        "dispatched_ns": [start - MS for start in first_to_come],
         "start_ns": starts,
         "end_ns": ends,
         "cpu_ns": none if cpu_part is None else [int((e - s) * cpu_part) for s, e in zip(starts, ends, strict=True)],
@@ -142,6 +146,7 @@ class Maker:
         self.quads = quads
         self.lanes = lanes
         self.cpu_part: float | None = 0.9  # of the span; None where the runner does not tell
+        self.stretched = 1.0  # how much longer everything takes, as under a condition or with a share of the device
         (folder / "raw").mkdir(parents=True, exist_ok=True)
         (folder / "failed").mkdir(exist_ok=True)
         (folder / "campaign.yaml").write_text("name: planted\n")
@@ -206,14 +211,14 @@ class Maker:
         index: int = 0,
     ) -> dict[str, Any]:
         begin = self.now_ns + MS
-        offset = int(self.rng.integers(0, MS * 4)) if len(tenants) > 1 else None
+        offset = int(self.rng.integers(0, MS * 4)) if len(tenants) > 1 else 0
         role = {"co_run": "main", "null": "null", "self_test": "canary"}.get(arm, "solo")
         own: list[list[Row]] = []
         for place, (tenant, lane, label) in enumerate(tenants):
-            time = begin + (offset or 0) * place
+            time = begin + offset * place
             lane_rows: list[Row] = []
             while not lane_rows or time < begin + length_ns:
-                span = SPANS_NS.get(label, 6 * MS) * (self.slowdown if arm == "co_run" else 1.0)
+                span = SPANS_NS.get(label, 6 * MS) * self.stretched * (self.slowdown if arm == "co_run" else 1.0)
                 end = time + int(span * np.exp(self.noise * self.rng.normal()))
                 lane_rows.append((tenant, lane, digest_id(label), role, index, time, end))
                 time = end + int(self.rng.integers(0, 3)) * 1000
@@ -227,22 +232,41 @@ class Maker:
         self.now_ns = max(row[6] for part in own for row in part)
         return {
             "block_index": index, "quad_index": quad, "arm": arm, "tenants": [name for name, _, _ in tenants],
-            "window_start_ns": window[0], "window_end_ns": window[1], "offset_ns": offset,
+            "window_start_ns": window[0], "window_end_ns": window[1],
+            "offsets_ns": [offset * place for place in range(len(tenants))] if len(tenants) > 1 else None,
         }  # fmt: skip
 
     def _write(
-        self, kind: str, labels: list[str], rows: list[Row], blocks: list[dict[str, Any]], **changes: Any
+        self,
+        kind: str,
+        labels: list[str],
+        rows: list[Row],
+        blocks: list[dict[str, Any]],
+        siblings: dict[str, pa.Table] | None = None,
+        any_lane: bool = False,
+        **changes: Any,
     ) -> str:
-        cell_id = digest_id([kind, labels, self.count])
+        spec = {"kind": kind, "tenants": labels, "cell": self.count, **changes.pop("spec", {})}
+        cell_id = digest_id(spec)
         self.count += 1
-        experiment_id = digest_id([cell_id, 7])
-        lanes = [{"tenant": "abcd"[i], "lane": i, "engine_id": digest_id(label)} for i, label in enumerate(labels)]
+        device_id = changes.get("device", DEVICE)["device_id"]
+        experiment_id = digest_id([cell_id, changes.get("seed", 7), list(map(digest_id, labels)), device_id])
+        own = {row[0]: row[1] for row in rows}
+        lanes = [
+            {
+                "tenant": "abcd"[i],
+                "lane": None if any_lane else own.get("abcd"[i], i),
+                "engine_ids": [digest_id(label)],
+            }
+            for i, label in enumerate(labels)
+        ]
         facts = {
-            "experiment_id": experiment_id, "cell_id": cell_id, "kind": kind, "spec": {"kind": kind, "tenants": labels},
+            "experiment_id": experiment_id, "cell_id": cell_id, "kind": kind, "spec": spec,
             "engines": [engine(label) for label in dict.fromkeys(labels)], "tenants": lanes, "blocks": blocks,
             "lane_count": self.lanes, **changes,
         }  # fmt: skip
-        raw.write_raw(self.folder / "raw", experiment_id, executions_table(rows, self.cpu_part), metadata(**facts))
+        table = executions_table(rows, self.cpu_part)
+        raw.write_raw(self.folder / "raw", experiment_id, table, metadata(**facts), siblings)
         return experiment_id
 
 

@@ -9,6 +9,7 @@ from cotenant.models.errors import UserError
 from cotenant.profiler.campaign.journal import Journal
 from cotenant.profiler.campaign.plan import make_plan
 from cotenant.profiler.campaign.spec import CampaignSpec, load_spec, parse_spec
+from cotenant.profiler.campaign.status import remaining_s
 
 BASE: dict[str, Any] = {
     "name": "t",
@@ -56,6 +57,27 @@ def test_what_is_measured_changes_the_id_and_the_campaign_seed_only_the_seed() -
 def test_models_are_named_in_one_canonical_way() -> None:
     twice = spec(engines={"models": ["resnet18:image=32", "resnet18:image=32"], "batch_sizes": [1, 1]})
     assert len([key for key in make_plan(twice).engines if not key.model.startswith("probe:")]) == 1
+
+
+def test_probes_are_engines_of_one_batch_size() -> None:
+    plan = make_plan(spec(engines={"models": ["probe:dram:070", "resnet18:image=32"], "batch_sizes": [1, 2]}))
+    assert [key.label for key in plan.engines if "resnet" in key.model or ":70" in key.model] == [
+        "probe:dram:70@1",
+        "resnet18:image=32@1",
+        "resnet18:image=32@2",
+    ]
+    assert all(planned.estimated_s > 0 for planned in plan.cells)
+    with pytest.raises(UserError, match="did you mean 'dram'"):
+        make_plan(spec(engines={"models": ["probe:drum:70"]}))
+
+
+def test_what_is_left_is_scaled_by_what_finished_experiments_took() -> None:
+    cells = [{"cell_id": str(i), "kind": kind, "estimated_s": 10.0} for i, kind in enumerate("aaabbc")]
+    assert remaining_s(cells, {}) == 60
+    assert remaining_s(cells, {"0": 1.0}) == pytest.approx(5)  # every kind at the one known pace
+    assert remaining_s(cells, {"0": 1.0, "1": 3.0, "3": 20.0}) == pytest.approx(2 + 20 + 10 * 24 / 30)
+    assert remaining_s(cells, {"0": None}) == 50
+    assert remaining_s(cells, {str(i): 1.0 for i in range(6)}) == 0
 
 
 def test_a_spec_that_measures_nothing_plans_only_engines() -> None:

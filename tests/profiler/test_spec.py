@@ -28,6 +28,21 @@ def test_the_resolved_spec_parses_to_itself() -> None:
     assert parse_spec(spec.resolved(), "t") == spec
 
 
+def test_a_device_may_be_named_by_its_index() -> None:
+    assert parse_spec(changed(device=0), "t").device == "0"
+    with pytest.raises(UserError, match="`device`"):
+        parse_spec(changed(device=True), "t")
+
+
+def test_merged_keys_may_be_overridden_and_keys_may_not_stand_twice(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("name: t\nengines: {models: [a]}\n<<: {lanes: 3}\nlanes: 2\n")
+    assert load_spec(str(path)).lanes == 2
+    path.write_text("name: t\nengines:\n  models: [a]\n  models: [b]\n")
+    with pytest.raises(UserError, match=r"`models` stands twice, in lines 3 and 4"):
+        load_spec(str(path))
+
+
 def test_every_ready_campaign_parses() -> None:
     assert "quickstart" in ready_campaigns()
     for name in ready_campaigns():
@@ -54,6 +69,14 @@ def test_every_ready_campaign_parses() -> None:
         (changed(engines={"models": ["x"], "batch_sizes": ["8x"]}), "`engines.0.batch_sizes.0`"),
         (changed(engines={"models": []}), "`engines.0.models`"),
         (changed(quality={"look_quads": [8, 4]}), "must be rising numbers of quads"),
+        (
+            changed(experiments=[{"kind": "null", "count": True}]),
+            "experiments.0: `count`: true and false",
+        ),
+        (changed(engines={"models": ["x"], "build_index": False}), "`engines.0.build_index`: true and false"),
+        (changed(experiments=[{"kind": "pair", "pairs": [["a@1", 2]]}]), "experiments.0: `pairs.0.1`: Input should be"),
+        (changed(experiments=[{"kind": "pair", "pairs": [["a", "b", "c"]]}]), "`pairs.0`: List should have at most 2"),
+        (changed(engines=[3]), "`engines.0`: Input should be keys with values"),
         ({"name": "t"}, "`engines` is missing"),
         ([], "holds no spec"),
         (None, "holds no spec"),

@@ -3,5 +3,8 @@
 from cotenant.profiler.cli.lazy import LazyGroup
 
 command = LazyGroup(
-    "dataset", __name__, ("build", "check", "describe"), help="Derive a dataset, check it, and tell what it says."
+    "dataset",
+    __name__,
+    ("build", "check", "describe", "figures"),
+    help="Derive a dataset, check it, tell and draw what it says.",
 )
