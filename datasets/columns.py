@@ -409,7 +409,7 @@ EXECUTIONS = Table(
     ("experiment_id", "execution_id"),
     (
         *ROW_KEYS,
-        _index("execution_id", "0, 1 ... within the experiment", kind=I64),
+        _index("execution_id", "0, 1 ... in order of dispatch", kind=I64),
         ENGINE,
         _text("tenant", "Tenant it belongs to"),
         Column("lane", I16, "", "Lane it ran on", low=0),

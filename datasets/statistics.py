@@ -18,7 +18,6 @@ from cotenant.models.digest import sha256_of
 Spans = NDArray[np.int64]
 
 RESAMPLES = 2000  # bounds at alpha/2 = 0.8 % then rest on 16 resamples each
-RESAMPLED_VALUES_MAX = 4_000_000  # cells of the weight matrix held at once
 FRACTION_STEPS_MAX = 1000
 FRACTION_PRECISION = 1e-16
 TINY = 1e-300
@@ -114,30 +113,31 @@ def resample_counts(group_count: int, seed: int, resamples: int = RESAMPLES) -> 
 
 
 def resampled_quantiles(groups: Sequence[Spans], probability: float, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the quantile (linear between ranks, as numpy's) of each resample of whole groups; NaN if it is empty."""
-    values = np.concatenate(groups)
-    labels = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-    order = np.argsort(values, kind="stable")
-    values, labels = values[order], labels[order]
-    step = max(1, RESAMPLED_VALUES_MAX // max(1, len(values)))
-    parts = [
-        _weighted_quantiles(values, counts[first : first + step, labels], probability)
-        for first in range(0, len(counts), step)
-    ]
-    return np.concatenate(parts)
+    """Return the quantile (linear between ranks, as numpy's) of each resample of whole groups; NaN if it is empty.
 
-
-def _weighted_quantiles(values: Spans, weights: NDArray[np.int64], probability: float) -> NDArray[np.float64]:
-    ranks = np.cumsum(weights, axis=1)
-    totals = ranks[:, -1]
+    A resample's sorted values are never made: its value of a rank is the least that has more than so many at or below
+    it, which a bisection over all values finds from each group's count of them.
+    """
+    values = np.sort(np.concatenate(groups))
+    at_or_below = np.stack([np.searchsorted(np.sort(group), values, side="right") for group in groups], axis=1)
+    totals = counts @ np.array([len(group) for group in groups], dtype=np.int64)
     position = np.maximum(totals - 1, 0) * probability
     below = np.floor(position).astype(np.int64)
     above = np.minimum(below + 1, np.maximum(totals - 1, 0))
-    last = len(values) - 1
-    low = values[np.minimum((ranks <= below[:, None]).sum(axis=1), last)]
-    high = values[np.minimum((ranks <= above[:, None]).sum(axis=1), last)]
+    low, high = (_of_rank(values, at_or_below, counts, rank) for rank in (below, above))
     found = low + (high - low) * (position - below)
     return np.where(totals > 0, found, np.nan)
+
+
+def _of_rank(values: Spans, at_or_below: NDArray[np.int64], counts: NDArray[np.int64], rank: Spans) -> Spans:
+    """Return each resample's value of its rank, counted from 0."""
+    low = np.zeros(len(counts), np.int64)
+    high = np.full(len(counts), len(values) - 1, np.int64)
+    while np.any(low < high):
+        middle = (low + high) // 2
+        enough = (counts * at_or_below[middle]).sum(axis=1) > rank
+        low, high = np.where(enough, low, np.minimum(middle + 1, high)), np.where(enough, middle, high)
+    return values[low]
 
 
 def percentile_bounds(replicates: NDArray[np.float64], alpha: float) -> tuple[float, float] | None:

@@ -7,6 +7,7 @@ from cotenant.datasets import raw
 from cotenant.datasets.check_kinds import DatasetCheck
 from cotenant.datasets.check_subjects import SmallTables
 from cotenant.datasets.folders import RAW
+from cotenant.datasets.parquet import reading
 from cotenant.models.digest import sha256_of_file
 from cotenant.models.errors import UserError
 
@@ -26,7 +27,7 @@ def run(small: SmallTables) -> Iterator[tuple[str, str]]:
         yield "provenance", f"experiment {experiment_id} has no raw file any more"
     for experiment_id in sorted(set(known) & finished):
         path = folder / f"{experiment_id}{raw.SUFFIX}"
-        if sha256_of_file(path) != known[experiment_id]:
+        if _sha256(path) != known[experiment_id]:
             yield "provenance", f"{path} is not the file that the dataset was derived from; {AGAIN}"
         yield from (("provenance", fault) for fault in _sibling_faults(path))
 
@@ -41,8 +42,13 @@ def _sibling_faults(path: Path) -> Iterator[str]:
         sibling = raw.sibling_path(path.parent, metadata["experiment_id"], name)
         if not sibling.is_file():
             yield f"{sibling} is missing, which {path.name} lists"
-        elif sha256_of_file(sibling) != sha256:
+        elif _sha256(sibling) != sha256:
             yield f"{sibling} has another digest than {path.name} says"
+
+
+def _sha256(path: Path) -> str:
+    with reading(path):
+        return sha256_of_file(path)
 
 
 CHECK = DatasetCheck("raw files", run)
