@@ -105,8 +105,12 @@ def _of_session(facts: Facts) -> Iterator[str]:
         yield "no_core_for_host"
     if facts.canary_drift_ratio is not None and facts.canary_drift_ratio - 1 > facts.canary_drift_max_ratio:
         yield "canary_drift"
-    if facts.enqueue_bound_ratio is not None and facts.enqueue_bound_ratio > facts.enqueue_bound_max_ratio:
+    if _ran_dry(facts):
         yield "enqueue_bound"
+
+
+def _ran_dry(facts: Facts) -> bool:
+    return facts.enqueue_bound_ratio is not None and facts.enqueue_bound_ratio > facts.enqueue_bound_max_ratio
 
 
 def _of_co_running(facts: Facts) -> Iterator[str]:
@@ -120,7 +124,10 @@ def _of_co_running(facts: Facts) -> Iterator[str]:
     if facts.self_test_passed is False:
         yield "self_test_failed"
     if kind.fills_lanes and facts.gain_ratio is not None and facts.gain_ratio < facts.gain_min_ratio:
-        yield "serialised" if facts.self_test_passed is False else "saturated"
+        if facts.self_test_passed is False:
+            yield "serialised"
+        elif not _ran_dry(facts):  # then the host was the limit, and no resource of the device
+            yield "saturated"
 
 
 def _of_estimates(facts: Facts) -> Iterator[str]:

@@ -25,7 +25,7 @@ from cotenant.profiler.campaign.results import Results
 from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.kinds import experiment_kind
-from cotenant.runners.protocol import Engine, Runner
+from cotenant.runners.protocol import Engine, Lane, Runner
 
 NVTX_DOMAIN = "cotenant"
 VERSIONED = ("cotenant", "numpy", "onnx", "onnxruntime", "pyarrow")
@@ -124,6 +124,7 @@ class Crew:
         session = bench.session
         return {
             "lane_count": session.lane_count,
+            "lane_share_pct": _shares_pct(self.placement.lanes),
             "isolation_requested": self.placement.isolation,
             "isolation_observed": session.isolation_observed,
             "clock_error_ns": session.clock_error_ns,
@@ -148,6 +149,13 @@ def _counters(
             rows = [of_kernels | {"kernel_index": index} | row for index, row in enumerate(counters.kernels)]
             found.append((names | counters.throughputs, rows))
     return found
+
+
+def _shares_pct(lanes: Sequence[Lane]) -> list[float] | None:
+    """Return each lane's share; None if all have the whole device."""
+    if all(lane.share_pct is None for lane in lanes):
+        return None
+    return [100.0 if lane.share_pct is None else lane.share_pct for lane in lanes]
 
 
 def _provenance(started_at: str, attempt: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ NEXT_STEPS = {  # reason of a verdict -> what to do about it
     "cap_reached": "allow more quads (`look_quads`) in a spec",
     "too_few_samples": "allow longer blocks (`block_s`) in a spec",
     "oversubscribed": "use no more --lanes than there are cores",
+    "enqueue_bound": "measure longer executions (a larger --batch)",
     "no_core_for_host": "use fewer --lanes, so that a core is left",
 }
 
@@ -78,6 +79,8 @@ def _together(experiment: Row) -> str:
         return "whether they ran concurrently is unknown"
     if "serialised" in experiment["verdict_reasons"]:
         return f"they did not run concurrently (gain {gain:.1f})"
+    if "enqueue_bound" in experiment["verdict_reasons"]:
+        return f"their lanes waited for the host, so the gain ({gain:.1f}) says nothing of the device"
     return f"they ran concurrently (gain {gain:.1f})"
 
 

@@ -35,7 +35,7 @@ def cells(spec: SelfTestSpec, engines: Sequence[EngineKey], lanes: int) -> list[
     """One cell for all lanes; with one lane there is nothing to test."""
     if lanes < 2:
         return []
-    probe = EngineKey(HALF_PROBE, 1, engines[0].precision)
+    probe = EngineKey(HALF_PROBE, 1, "fp32")
     return [Cell("self_test", (probe,) * lanes, 0, spec.condition, {"repeats": spec.repeats})]
 
 

@@ -14,6 +14,7 @@ HALF_WIDTH_MAX = {
 CANARY_DRIFT_MAX = {"gpu": 0.01, "simulated": 0.01, "cpu": 0.10}  # neighbouring CPU blocks differ; see decision 0008
 GAIN_MIN_RATIO = 1.05  # design section 6: below it co-runners gained nothing by running together
 SELF_TEST_MAX_RATIO = 1.5  # two half loads: 1 when concurrent, 2 when sliced; the middle decides
+ENQUEUE_BOUND_MAX_RATIO = 0.05  # of the executions that count: lanes that run dry more often measure the host
 BLOCK_S = 0.1
 BLOCK_EXECUTIONS_MIN = 5  # a median needs a few
 # Lead-ins by what a shared 2-core CPU showed (decision 0009): first executions of 5 ms to 13 ms took 1.28, 1.20, 1.12,
@@ -35,6 +36,7 @@ class Quality(BaseModel):
     half_width_max_ratio: float | None = Field(default=None, gt=0, lt=1)
     canary_drift_max_ratio: float | None = Field(default=None, gt=0, lt=1)
     gain_min_ratio: float = Field(default=GAIN_MIN_RATIO, ge=1)
+    enqueue_bound_max_ratio: float = Field(default=ENQUEUE_BOUND_MAX_RATIO, ge=0, le=1)
     self_test_max_ratio: float = Field(default=SELF_TEST_MAX_RATIO, gt=1, lt=2)
     block_s: float = Field(default=BLOCK_S, gt=0, le=60)
     block_executions_min: int = Field(default=BLOCK_EXECUTIONS_MIN, ge=3, le=10_000)

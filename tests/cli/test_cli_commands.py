@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 from command_line import COMMAND, Cotenant
-from tiny_campaign import write_net
+from tiny_campaign import write_net, write_spec
 
 SENTENCE = re.compile(
     r"b slows a \d+\.\d\dx \[\d+\.\d\d, \d+\.\d\d\]( \(within noise\))?, "
@@ -101,7 +101,7 @@ def test_colocate_two_files_ends_with_the_plain_sentence(cotenant: Cotenant, net
     assert SENTENCE.match(told["pairs"][0]["sentence"])
 
 
-def test_probes_are_built_profiled_and_colocated_like_models(cotenant: Cotenant, net: Path, tmp_path: Path) -> None:
+def test_probes_are_built_profiled_and_paired_like_models(cotenant: Cotenant, net: Path, tmp_path: Path) -> None:
     built = json.loads(cotenant("build", "--model", "probe:cache:050", "--batch", "1,2", "--json").out)
     assert [(engine["model"], engine["batch_size"]) for engine in built] == [("probe:cache:50", 1)]
     arguments = ["profile", "--model", "probe:compute:10", "--out", tmp_path / "solo"]
@@ -109,11 +109,10 @@ def test_probes_are_built_profiled_and_colocated_like_models(cotenant: Cotenant,
     assert done.code == 0, done.err
     assert re.search(r"^probe:compute:10 +1 +\d+\.\d{3} ", done.out, re.MULTILINE)
     assert len(json.loads(cotenant(*arguments, "--json").out)) == 1
-    pair = ["colocate", "--model", f"file:{net}", "--model", "probe:dram:100", "--batch", "2"]
-    done = cotenant(*pair, "--out", tmp_path / "pair")
+    pairs = [{"kind": "pair", "pairs": [[f"file:{net}@1", "probe:dram:10@1"]]}]
+    spec = write_spec(tmp_path / "pair.yaml", [f"file:{net}", "probe:dram:10"], experiments=pairs)
+    done = cotenant("campaign", "run", spec, "--out", tmp_path / "pair")
     assert done.code == 0, done.err
-    assert SENTENCE.search(done.out), done.out
-    assert "b = probe:dram:100@1" in done.out
     assert cotenant("dataset", "check", tmp_path / "pair").code == 0
 
 

@@ -41,6 +41,12 @@ def test_turns_are_not_called_concurrent() -> None:
     assert told.endswith("they did not run concurrently (gain 1.0)")
 
 
+def test_lanes_that_waited_for_the_host_are_not_called_concurrent() -> None:
+    told = sentence([A, B], experiment(0.3, "enqueue_bound"))
+    assert "waited for the host" in told
+    assert "concurrently" not in told
+
+
 def test_each_doubt_says_what_it_means_and_what_to_do() -> None:
     lines = doubts(experiment(1.5, "cap_reached", "oversubscribed"))
     assert len(lines) == 2

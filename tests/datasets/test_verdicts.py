@@ -76,6 +76,12 @@ def test_turns_are_serialised_where_the_self_test_failed_too() -> None:
     assert set(BY_FACT) | set(BY_SERVING_FACT) | {"serialised"} == set(REASONS)
 
 
+def test_lanes_that_ran_dry_are_not_called_saturated() -> None:
+    facts = replace(SOUND, gain_ratio=0.3, enqueue_bound_ratio=0.9)
+    assert judge(facts) == ("marked", ["enqueue_bound"])
+    assert judge(replace(facts, self_test_passed=False))[1] == ["enqueue_bound", "self_test_failed", "serialised"]
+
+
 def test_calm_serving_has_nothing_against_it() -> None:
     assert judge(SERVED) == ("ok", [])
 

@@ -9,6 +9,13 @@ import onnx
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+QUICK = {
+    "lead_in_s": 0.002,
+    "lead_in_executions": 1,
+    "settle_s": 0.005,
+    "settle_executions": 2,
+}  # nobody believes the numbers
+
 
 def write_net(path: Path, seed: int = 0, channels: int = 8, side: int | str = 16, batch: int | str = "batch") -> Path:
     generator = np.random.default_rng(seed)
@@ -41,7 +48,7 @@ def write_spec(path: Path, models: Sequence[object], **changes: Any) -> Path:
         "lanes": 2,
         "engines": {"models": [str(model) for model in models], "batch_sizes": [1]},
         "experiments": [{"kind": "pair"}],
-        "quality": {"look_quads": [2], "block_s": 0.01, "block_executions_min": 3},
+        "quality": {**QUICK, "look_quads": [2], "block_s": 0.01, "block_executions_min": 3},
     }
     path.write_text(yaml.safe_dump(spec | changes))
     return path

@@ -8,6 +8,7 @@ import pytest
 from cotenant.models.errors import UserError
 from cotenant.profiler.campaign.journal import Journal
 from cotenant.profiler.campaign.plan import make_plan
+from cotenant.profiler.campaign.shortcuts import Where, colocate_spec
 from cotenant.profiler.campaign.spec import CampaignSpec, load_spec, parse_spec
 from cotenant.profiler.campaign.status import remaining_s
 
@@ -69,6 +70,12 @@ def test_probes_are_engines_of_one_batch_size() -> None:
     assert all(planned.estimated_s > 0 for planned in plan.cells)
     with pytest.raises(UserError, match="did you mean 'dram'"):
         make_plan(spec(engines={"models": ["probe:drum:70"]}))
+
+
+def test_a_probe_stands_beside_a_model_whatever_the_batch_size() -> None:
+    plan = make_plan(colocate_spec(Where(), ("resnet18:image=32", 2), ("probe:dram:070", 2)))
+    (pair,) = [planned.cell for planned in plan.cells if planned.cell.kind == "pair"]
+    assert [key.label for key in pair.tenants] == ["resnet18:image=32@2", "probe:dram:70@1"]
 
 
 def test_what_is_left_is_scaled_by_what_finished_experiments_took() -> None:
