@@ -88,8 +88,10 @@ def test_profile_tells_latency_with_bounds(cotenant: Cotenant, net: Path, tmp_pa
     assert profile["throughput"]["counter_source"] == "analytic"
 
 
-def test_colocate_two_files_ends_with_the_plain_sentence(cotenant: Cotenant, net: Path, tmp_path: Path) -> None:
-    other = write_net(tmp_path / "other.onnx", seed=1, channels=16)
+def test_colocate_two_files_ends_with_the_plain_sentence(cotenant: Cotenant, tmp_path: Path) -> None:
+    # executions of milliseconds: of microseconds, lanes wait for the host and nothing is told of running beside
+    net = write_net(tmp_path / "large.onnx", channels=64, side=192)
+    other = write_net(tmp_path / "other.onnx", seed=1, channels=48, side=192)
     arguments = ["colocate", "--model", f"file:{net}", "--model", f"file:{other}", "--out", tmp_path / "out"]
     done = cotenant(*arguments)
     assert done.code == 0, done.err
