@@ -178,7 +178,9 @@ def test_faults_of_the_device_are_failures_as_data(tmp_path: Path) -> None:
         quality={"look_quads": [8], "block_s": 0.2},
     )  # fmt: skip
     outcome = run_campaign(parse_spec(content, "test"), tmp_path / "out", tmp_path / "cache", QuietProgress())
-    (failure,) = [json.loads(path.read_text()) for path in (tmp_path / "out" / "failed").glob("*.json")]
-    assert (failure["class"], failure["kind"], failure["count"]) == ("LaneLost", "pair", 2)
-    assert outcome.failed_count == 1
-    assert outcome.done_count == outcome.planned_count - 1, "what ended before the lane died is kept"
+    failures = [json.loads(path.read_text()) for path in (tmp_path / "out" / "failed").glob("*.json")]
+    assert {failure["class"] for failure in failures} == {"LaneLost"}
+    assert {failure["count"] for failure in failures} == {2}, "tried twice"
+    assert "pair" in {failure["kind"] for failure in failures}
+    assert outcome.failed_count == len(failures)
+    assert 0 < outcome.done_count == outcome.planned_count - len(failures), "what ended before the lane died is kept"
