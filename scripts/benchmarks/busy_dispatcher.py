@@ -11,27 +11,28 @@ One lane runs blocks while this process sleeps or computes in Python without pau
 import argparse
 import json
 import math
+import random
 import sys
 import time
 from typing import Any
 
 import numpy as np
 
-from cotenant.datasets.statistics import mean_interval
 from cotenant.runners.engine_cache import default_cache
 from cotenant.runners.onnxruntime_cpu import RUNNER
 from cotenant.runners.protocol import Completion, Lane, Loaded, Session
 
 ORDER = ("idle", "busy", "again", "again", "busy", "idle")
 ALPHA = 0.05
+RESAMPLES = 1000
 TOLERANCE = 0.02
 FLOOR_MAX = 0.05  # a machine noisier than that tells nothing
 HANG_NS = 60_000_000_000
 BUSY_SLICE_NS = 5_000_000
 
 
-def run_block(session: Session, loaded: Loaded, executions: int, busy: bool) -> float:
-    """Return the p95 of a block's spans; the first execution meets cold caches and does not count."""
+def run_block(session: Session, loaded: Loaded, executions: int, busy: bool) -> list[int]:
+    """Return a block's spans; the first execution meets cold caches and does not count."""
     with session.gate():
         for _ in range(executions):
             session.submit(0, loaded)
@@ -42,7 +43,7 @@ def run_block(session: Session, loaded: Loaded, executions: int, busy: bool) -> 
             done += session.wait(session.now_ns())
         else:
             done += session.wait(session.now_ns() + HANG_NS) or sys.exit("the lane hangs")
-    return float(np.quantile([c.end_ns - c.start_ns for c in done[1:]], 0.95))
+    return [c.end_ns - c.start_ns for c in done[1:]]
 
 
 def burn(duration_ns: int) -> None:
@@ -58,32 +59,42 @@ def burn(duration_ns: int) -> None:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     device = RUNNER.device(None)
     engine = RUNNER.build(arguments.model, arguments.batch, "fp32", RUNNER.target(device), default_cache())
-    blocks: dict[str, list[float]] = {"idle": [], "busy": [], "again": []}
+    blocks: dict[str, list[list[int]]] = {"idle": [], "busy": [], "again": []}
     with RUNNER.open(device, [Lane()]) as session:
         if not session.host_has_own_core:
             sys.exit("no core is left for the dispatching process on this machine; nothing to measure")
         loaded = session.load(0, engine)
         for round_index in range(-1, arguments.rounds):  # the first round warms everything up
             for who in ORDER:
-                p95_ns = run_block(session, loaded, arguments.executions, who == "busy")
+                spans_ns = run_block(session, loaded, arguments.executions, who == "busy")
                 if round_index >= 0:
-                    blocks[who].append(p95_ns)
+                    blocks[who].append(spans_ns)
     return {"model": engine.model, "device": device.device_type, **summary(blocks)}
 
 
-def summary(blocks: dict[str, list[float]]) -> dict[str, Any]:
+def summary(blocks: dict[str, list[list[int]]]) -> dict[str, Any]:
+    rng = random.Random(0)
+    count = len(blocks["idle"])
+
+    def p95(who: str, chosen: list[int]) -> float:
+        return float(np.quantile(np.concatenate([blocks[who][block] for block in chosen]), 0.95))
+
     def ratio(who: str) -> list[float]:
-        logs = [math.log(p95 / idle) for p95, idle in zip(blocks[who], blocks["idle"], strict=True)]
-        interval = mean_interval(logs, ALPHA)
-        return [math.exp(value) for value in (interval.value, interval.lower, interval.upper) if value is not None]
+        """The p95 of all of a condition's executions over that of the idle ones; bounds resample pairs of blocks."""
+        resampled = []
+        for _ in range(RESAMPLES):
+            chosen = rng.choices(range(count), k=count)
+            resampled.append(p95(who, chosen) / p95("idle", chosen))
+        every = list(range(count))
+        lower, upper = np.quantile(resampled, [ALPHA / 2, 1 - ALPHA / 2])
+        return [p95(who, every) / p95("idle", every), float(lower), float(upper)]
 
     busy, again = ratio("busy"), ratio("again")
     floor = max(abs(math.log(bound)) for bound in again[1:])
     undisturbed = floor <= FLOOR_MAX and (abs(busy[0] - 1) < TOLERANCE or abs(math.log(busy[0])) <= floor)
-    idle_ns = float(np.median(blocks["idle"]))
     return {
-        "pairs": len(blocks["idle"]),
-        "idle_p95_ns": idle_ns,
+        "pairs": count,
+        "idle_p95_ns": p95("idle", list(range(count))),
         "busy": busy,
         "again": again,
         "undisturbed": undisturbed,
