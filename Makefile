@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env quickstart test check bench lock clean
+.PHONY: help env quickstart test check search bench lock clean
 
 OUT ?= quickstart-data
 ORACLES ?= 1
@@ -30,6 +30,9 @@ check: .venv/.test ## ruff, mypy and every test whose requirements are installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+search: .venv/.test ## property tests with inputs that no run has drawn before; keep what it finds as an @example
+	$(BIN)/pytest --hypothesis-profile=search -q $$(grep -rl --include='test_*.py' '@given' tests)
 
 bench: .venv/.bench ## benchmarks: the overlap sweep and the runner beside plain equivalents
 	@for script in scripts/benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

@@ -6,11 +6,18 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 REQUIRED = frozenset(filter(None, os.environ.get("COTENANT_REQUIRE", "").split(",")))
 REQUIRED_MARKERS = {"oracle": "oracles"}  # marker -> its word in COTENANT_REQUIRE
 
 Require = Callable[[str, bool, str], None]
+
+# A failure here must be one that a change brought about, so a plain run draws the same inputs each time;
+# `make search` draws new ones, and what it finds becomes an @example.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("search", derandomize=False, print_blob=True)
+settings.load_profile("repeatable")
 
 
 # A shell starts its background jobs with Ctrl-C ignored, and every child inherits that: tests that press it could not

@@ -55,6 +55,25 @@ def truth_of(chunks: Sequence[Ints], scalars: Ints, lanes: Ints) -> Truth:
         for index, lane in enumerate(lanes[: scalars[LANE_COUNT]])
         if lane[STATUS] == RUNNING and lane[SINCE] < now
     ]
-    rows = np.concatenate([*chunks, np.array(under_way, np.int64).reshape(-1, LOG_COLUMNS)])
+    rows = _merged(np.concatenate([*chunks, np.array(under_way, np.int64).reshape(-1, LOG_COLUMNS)]))
     columns = (np.ascontiguousarray(rows[:, column]) for column in (G_T0, G_T1, G_LANE, G_TICKET, G_RATE))
     return Truth(*columns)
+
+
+def _merged(rows: Ints) -> Ints:
+    """Merge neighbours of one execution with one rate: between them stood another rate that lasted no time.
+
+    That happens where the host submits at an instant that has been settled already: the instant is settled again.
+    """
+    by_ticket = np.argsort(rows[:, G_TICKET], kind="stable")
+    ordered = rows[by_ticket]
+    follows = np.zeros(len(rows), bool)  # whether a row goes on with the stretch before it
+    follows[1:] = (ordered[1:, [G_TICKET, G_RATE]] == ordered[:-1, [G_TICKET, G_RATE]]).all(axis=1)
+    if not follows.any():
+        return rows
+    is_last = np.append(~follows[1:], True)
+    ordered[is_last, G_T0] = ordered[~follows, G_T0]
+    kept = np.sort(by_ticket[is_last])
+    merged = np.empty_like(rows)
+    merged[by_ticket] = ordered
+    return merged[kept]

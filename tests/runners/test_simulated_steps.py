@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cotenant.runners.protocol import Completion, LaneLost
 from cotenant.runners.simulated.device_file import DeviceFile, load_device
-from cotenant.runners.simulated.faults import Faults
+from cotenant.runners.simulated.faults import Faults, Hang, LaneDeath, LazyLoad
 from cotenant.runners.simulated.kernel_list import KernelList, kernel_list
 from cotenant.runners.simulated.session import SimulatedSession
 
@@ -365,8 +365,23 @@ def test_every_stamp_and_rate_is_that_of_a_walk_through_every_nanosecond(case: C
     check(case)
 
 
+# A lane dies while it hangs, and what the host submits at an instant takes back a rate that was given at that instant.
+SETTLED_TWICE = Case(
+    engines=[[]],
+    submissions=[*(Submission(0, 0, lane, 0, 0) for lane in (0, 0, 2, 0)), Submission(1, 1, 1, 0, 0)],
+    factors=[1] * 5,
+    lanes=3,
+    mode="streams",
+    quotas=[ONE] * 3,
+    slice_ns=1,
+    seed=0,
+    faults=Faults(lane_death=LaneDeath(lane=0, at_ns=2), hang=Hang(lane=0, at_ns=1), lazy_load=LazyLoad(gap_ns=1)),
+)
+
+
 @settings(max_examples=150, deadline=None)
 @given(cases(faulty=True))
+@example(SETTLED_TWICE)
 def test_faults_act_as_in_a_walk_through_every_nanosecond(case: Case) -> None:
     check(case)
 
