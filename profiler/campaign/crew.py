@@ -19,7 +19,7 @@ from cotenant.datasets.raw import SCHEMA_VERSION
 from cotenant.models.errors import WorkError
 from cotenant.profiler.campaign.engines import Engines, engine_row
 from cotenant.profiler.campaign.placement import Placement
-from cotenant.profiler.campaign.plan import PlannedCell, cell_spec
+from cotenant.profiler.campaign.plan import PlannedCell, cell_spec, lanes_of_cell
 from cotenant.profiler.campaign.progress import Progress
 from cotenant.profiler.campaign.results import Results
 from cotenant.profiler.campaign.spec import CampaignSpec
@@ -44,6 +44,7 @@ class Crew:
         self.progress = progress
         self._open = ExitStack()
         self._bench: Bench | None = None
+        self._lanes: tuple[Lane, ...] = ()  # of the open session
 
     def __enter__(self) -> Self:
         return self
@@ -60,9 +61,10 @@ class Crew:
 
     def measure(self, planned: PlannedCell, attempt: int) -> None:
         """Measure one cell and keep its raw file; raises WorkError (LaneLost, Hang ...) if it fails."""
-        if self.placement.runner.session_per_experiment:
+        lanes = lanes_of_cell(self.spec, planned.cell)
+        if self.placement.runner.session_per_experiment or lanes != self._lanes:
             self.dismiss()
-        bench = self._bench or self._new_bench(planned.seed)
+        bench = self._bench or self._new_bench(planned.seed, lanes)
         started_at = datetime.now(UTC).isoformat()
         cell = planned.cell
         engines = [self.engines[key] for key in cell.tenants]
@@ -96,10 +98,10 @@ class Crew:
         }
         self.results.journal.write_failure(identity["experiment_id"], failure)
 
-    def _new_bench(self, seed: int) -> Bench:
+    def _new_bench(self, seed: int, lanes: tuple[Lane, ...]) -> Bench:
         place = self.placement
-        session = self._open.enter_context(place.runner.open(place.device, place.lanes, place.isolation, seed))
-        self._bench = Bench(session, place.quality)
+        session = self._open.enter_context(place.runner.open(place.device, lanes, place.isolation, seed))
+        self._bench, self._lanes = Bench(session, place.quality), lanes
         if session.oversubscribed:
             self.progress.note("lanes share cores: what follows is time slicing, marked `oversubscribed`")
         return self._bench
@@ -124,7 +126,7 @@ class Crew:
         session = bench.session
         return {
             "lane_count": session.lane_count,
-            "lane_share_pct": _shares_pct(self.placement.lanes),
+            "lane_share_pct": _shares_pct(self._lanes),
             "isolation_requested": self.placement.isolation,
             "isolation_observed": session.isolation_observed,
             "clock_error_ns": session.clock_error_ns,

@@ -8,7 +8,7 @@ from cotenant.models.errors import UserError
 from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.experiments.kinds import EngineKey
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.protocol import Device, Lane, Runner
+from cotenant.runners.protocol import Device, Runner
 from cotenant.runners.registry import load
 
 
@@ -19,7 +19,6 @@ class Placement:
     runner: Runner
     device: Device
     target: str
-    lanes: tuple[Lane, ...]
     isolation: str
     quality: Quality
     _engine_ids: dict[EngineKey, str] = field(default_factory=dict, repr=False, compare=False)
@@ -56,4 +55,4 @@ def place(spec: CampaignSpec) -> Placement:
         raise UserError(f"runner {spec.runner} has no isolation {spec.isolation!r}; it has: {', '.join(modes)}")
     isolation = spec.isolation or modes[0]
     quality = spec.quality.resolved(device.kind)
-    return Placement(runner, device, runner.target(device), (Lane(),) * spec.lanes, isolation, quality)
+    return Placement(runner, device, runner.target(device), isolation, quality)

@@ -1,8 +1,8 @@
 """From a spec to the list of its experiments, in the order they run, with ids that do not depend on that order."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cotenant.models.digest import digest_id, sha256_of
@@ -12,7 +12,9 @@ from cotenant.profiler.campaign.engine_names import canonical_name, is_probe
 from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.counters.peaks import PEAK_PROBES
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, experiment_kind
+from cotenant.profiler.experiments.lanes import lanes_of, stored_lanes
 from cotenant.profiler.experiments.solo import BLOCK_EXECUTIONS
+from cotenant.runners.protocol import Lane
 
 PLAN_VERSION = "1.0"
 GUESS_FLOP_PER_S = 3e10  # one CPU core, for estimates only, until a solo profile has been measured
@@ -76,13 +78,14 @@ def make_plan(spec: CampaignSpec) -> Plan:
     first = [planned(spec, cell, guesses) for cell in control_cells(spec, engines)]
     seen = {cell.cell_id for cell in first}
     rest = []
-    for entry in spec.experiments:
-        for cell in experiment_kind(entry.kind).cells(entry, engines, spec.lanes):
-            candidate = planned(spec, cell, guesses)
-            if candidate.cell_id not in seen:
-                seen.add(candidate.cell_id)
-                rest.append(candidate)
+    for cell in experiment_cells(spec, engines):
+        candidate = planned(spec, cell, guesses)
+        if candidate.cell_id not in seen:
+            seen.add(candidate.cell_id)
+            rest.append(candidate)
     random.Random(spec.seed).shuffle(rest)  # solo repeats spread over the campaign; drift falls on all kinds alike
+    order = {lanes: place for place, lanes in enumerate(lane_sets(spec))}
+    rest.sort(key=lambda each: order[lanes_of_cell(spec, each.cell)])  # a change of lanes costs a session
     used = dict.fromkeys([*engines, *(key for cell in (*first, *rest) for key in cell.cell.tenants)])
     return Plan(tuple(used), (*first, *rest))
 
@@ -103,14 +106,43 @@ def engine_keys(spec: CampaignSpec) -> list[EngineKey]:
 
 
 def control_cells(spec: CampaignSpec, engines: Sequence[EngineKey]) -> list[Cell]:
-    """Return what every campaign that measures runs first: the self-test and the device's peaks."""
+    """Return what every campaign that measures runs first: the device's peaks and a self-test of each set of lanes."""
     if not spec.experiments:
         return []
     self_test = experiment_kind("self_test")
-    tests = self_test.cells(self_test.spec(kind="self_test"), engines, spec.lanes)
+    lanes, *others = lane_sets(spec)
+    # peaks are those of the whole device; lane 0 has it, unless the lanes have shares
+    whole = None if lanes[0].share_pct is None else (Lane(),)
     options = {"executions": BLOCK_EXECUTIONS, "lane": 0}
-    peaks = [Cell("solo", (EngineKey(probe, 1, "fp32"),), 0, None, options) for probe in PEAK_PROBES.values()]
-    return [*peaks, *tests]
+    peaks = [Cell("solo", (EngineKey(probe, 1, "fp32"),), 0, None, options, whole) for probe in PEAK_PROBES.values()]
+    tests = self_test.cells(self_test.spec(kind="self_test"), engines, lanes)
+    more = [
+        replace(cell, lanes=each)
+        for each in others
+        for cell in self_test.cells(self_test.spec(kind="self_test"), engines, each)
+    ]
+    return [*peaks, *tests, *more]
+
+
+def experiment_cells(spec: CampaignSpec, engines: Sequence[EngineKey]) -> Iterator[Cell]:
+    """Yield the cells of every entry of `experiments`, on lanes of their own where an entry has some."""
+    for entry in spec.experiments:
+        own = None if entry.lanes is None else lanes_of(entry.lanes)
+        if own == lanes_of(spec.lanes):
+            own = None
+        for cell in experiment_kind(entry.kind).cells(entry, engines, own or lanes_of(spec.lanes)):
+            yield replace(cell, lanes=own)
+
+
+def lane_sets(spec: CampaignSpec) -> list[tuple[Lane, ...]]:
+    """Return the campaign's lanes, then every other set of lanes that its experiments ask for."""
+    asked = [lanes_of(entry.lanes) for entry in spec.experiments if entry.lanes is not None]
+    return list(dict.fromkeys([lanes_of(spec.lanes), *asked]))
+
+
+def lanes_of_cell(spec: CampaignSpec, cell: Cell) -> tuple[Lane, ...]:
+    """Return the lanes on which a cell runs."""
+    return lanes_of(spec.lanes) if cell.lanes is None else cell.lanes
 
 
 def planned(spec: CampaignSpec, cell: Cell, guesses: dict[EngineKey, float]) -> PlannedCell:
@@ -125,7 +157,7 @@ def cell_spec(spec: CampaignSpec, cell: Cell) -> dict[str, Any]:
     """Return the resolved spec of one cell: what its id is the digest of, and what its raw file keeps."""
     return {
         "runner": spec.runner,
-        "lanes": spec.lanes,
+        **stored_lanes(lanes_of_cell(spec, cell)),
         "isolation": spec.isolation,
         "quality": spec.quality.stored(),
         "kind": cell.kind,

@@ -17,12 +17,12 @@ from cotenant.runners.protocol import Engine
 
 
 class Results:
-    """Finished experiments by cell, with the self-test and the peaks that later ones refer to."""
+    """Finished experiments by cell, with the self-tests and the peaks that later ones refer to."""
 
     def __init__(self, journal: Journal, placement: Placement) -> None:
         self.journal = journal
         self.placement = placement
-        self.self_test: dict[str, Any] | None = None
+        self.self_tests: dict[str, dict[str, Any]] = {}  # by the lanes that they were made on
         self.peaks: dict[str, float] = {}
         self._done: dict[str, dict[str, Any]] = {}
         self._engine_sha256: dict[str, str] = {}
@@ -32,7 +32,7 @@ class Results:
             self._done[found.metadata["cell_id"]] = found.metadata
             self._engine_sha256.update({key: row["engine_sha256"] for key, row in engines.items()})
             if found.metadata["kind"] == "self_test":
-                self.self_test = found.metadata["self_test"]
+                self.self_tests[_lanes_key(found.metadata)] = found.metadata["self_test"]
             if found.metadata["kind"] == "solo":
                 engine = engines[found.metadata["tenants"][0]["engine_ids"][0]]
                 self._learn_peak(Engine(**engine, folder=journal.engines), found.executions)
@@ -82,10 +82,10 @@ class Results:
         """Write an experiment's raw files; the main one's appearance is the commit."""
         executions = record.executions()
         if record.self_test is not None:
-            self.self_test = record.self_test
+            self.self_tests[_lanes_key(metadata)] = record.self_test
         if planned.cell.kind == "solo":
             self._learn_peak(record.tenants[0].engine, executions)
-        metadata["self_test"] = self.self_test
+        metadata["self_test"] = self.self_tests.get(_lanes_key(metadata))
         metadata["peaks"] = dict(self.peaks) if complete(self.peaks) else None
         metadata["provenance"]["finished_at"] = datetime.now(UTC).isoformat()
         raw.write_raw(self.journal.raw, metadata["experiment_id"], executions, metadata, siblings)
@@ -96,3 +96,8 @@ class Results:
         peak = probe_peak(engine, executions)
         if peak is not None:
             self.peaks[peak[0]] = peak[1]
+
+
+def _lanes_key(metadata: Mapping[str, Any]) -> str:
+    """Return what tells the lanes of one experiment from those of another: a self-test speaks for its own alone."""
+    return str((metadata["lane_count"], metadata["lane_share_pct"], metadata["spec"].get("lane_priority")))

@@ -11,6 +11,7 @@ from cotenant.models.model import Precision
 from cotenant.profiler.campaign.spec_faults import dotted, first_fault, not_finite, truth_as_number
 from cotenant.profiler.campaign.yaml_text import read_yaml
 from cotenant.profiler.experiments.kinds import ExperimentSpec, experiment_kind, kind_names
+from cotenant.profiler.experiments.lanes import LaneSpecs
 from cotenant.profiler.quality.thresholds import Quality
 
 SpecModel = TypeVar("SpecModel", bound=BaseModel)
@@ -41,7 +42,7 @@ class CampaignSpec(BaseModel):
     name: str = Field(min_length=1)
     runner: str = "onnxruntime-cpu"
     device: str | None = None
-    lanes: int = Field(default=2, ge=1, le=64)
+    lanes: LaneSpecs = 2
     isolation: str | None = None
     precision: Precision = "fp32"
     seed: int = Field(default=0, ge=0)

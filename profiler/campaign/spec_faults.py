@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 Fault = Any  # one entry of ValidationError.errors()
 Place = tuple[int | str, ...]
-TYPE_TAGS = {"bool", "float", "int", "str"}  # pydantic puts the branch of a union into the place
+TYPE_TAGS = {"bool", "float", "int", "str", "constrained-int"}  # pydantic puts the branch of a union into the place
 KEY_FAULTS = ("missing", "extra_forbidden")
 LIST_FAULTS = ("list_type", "tuple_type")
 

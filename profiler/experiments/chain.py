@@ -20,7 +20,7 @@ from cotenant.profiler.experiments.bursts import burst_seconds, run_burst_quads
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec, by_label, need_lanes
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.protocol import Engine
+from cotenant.runners.protocol import Engine, Lane
 
 SHORT_OVERLAP = 0.2
 
@@ -33,15 +33,17 @@ class ChainSpec(ExperimentSpec):
     repeats: int = Field(default=1, ge=1, le=10_000)
 
 
-def cells(spec: ChainSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
+def cells(spec: ChainSpec, engines: Sequence[EngineKey], lanes: Sequence[Lane]) -> list[Cell]:
     """One cell per chain and repeat."""
-    need_lanes(spec.kind, lanes)
-    links = lanes + 1
+    need_lanes(spec.kind, len(lanes))
+    links = len(lanes) + 1
     if spec.chains == "all":
         chains = [tuple(engines[(first + i) % len(engines)] for i in range(links)) for first in range(len(engines))]
     else:
         if any(len(chain) != links for chain in spec.chains):
-            raise UserError(f"`chains` with {lanes} lanes have {links} tenants each: one a lane, and one that follows")
+            raise UserError(
+                f"`chains` with {len(lanes)} lanes have {links} tenants each: one a lane, and one that follows"
+            )
         chains = by_label(spec.chains, engines, "chains")
     options = {"overlap_ratio": spec.overlap}
     return [Cell("chain", chain, repeat, spec.condition, options) for chain in chains for repeat in range(spec.repeats)]

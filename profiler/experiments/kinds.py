@@ -14,17 +14,23 @@ from pydantic import BaseModel, ConfigDict
 from cotenant.models.errors import UserError
 from cotenant.models.model import Precision
 from cotenant.profiler.experiments.bench import Bench
+from cotenant.profiler.experiments.lanes import LaneSpecs
 from cotenant.profiler.experiments.record import Record
-from cotenant.runners.protocol import Engine
+from cotenant.runners.protocol import Engine, Lane
 
 
 class ExperimentSpec(BaseModel):
-    """What a spec says of one kind of experiment; each kind adds its own keys."""
+    """What a spec says of one kind of experiment; each kind adds its own keys.
+
+    Attributes:
+        lanes: Lanes of these experiments alone, in a session of their own; None = those of the campaign.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str
     condition: str | None = None
+    lanes: LaneSpecs | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -66,6 +72,7 @@ class Cell:
     Attributes:
         tenants: One engine per tenant, named a, b, c ... in this order.
         options: What the kind's run needs to know, as plain JSON values.
+        lanes: Lanes of this cell where they are not those of the campaign; set by the plan.
     """
 
     kind: str
@@ -73,6 +80,7 @@ class Cell:
     repeat: int
     condition: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    lanes: tuple[Lane, ...] | None = None
 
     @property
     def label(self) -> str:
@@ -92,7 +100,7 @@ class ExperimentKind:
 
     name: str
     spec: type[ExperimentSpec]
-    cells: Callable[[Any, Sequence[EngineKey], int], list[Cell]]
+    cells: Callable[[Any, Sequence[EngineKey], Sequence[Lane]], list[Cell]]
     run: Callable[[Bench, Cell, Sequence[Engine], np.random.Generator], Record]
     seconds: Callable[[Cell, Sequence[float], Any], float]
 

@@ -17,7 +17,7 @@ from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind,
 from cotenant.profiler.experiments.quads import Arm, run_quads
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.protocol import Engine
+from cotenant.runners.protocol import Engine, Lane
 
 
 class NullSpec(ExperimentSpec):
@@ -26,9 +26,9 @@ class NullSpec(ExperimentSpec):
     count: int = Field(default=3, ge=1, le=10_000)
 
 
-def cells(spec: NullSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
+def cells(spec: NullSpec, engines: Sequence[EngineKey], lanes: Sequence[Lane]) -> list[Cell]:
     """Each null takes the next engine, with the one after it as the idle tenant."""
-    need_lanes(spec.kind, lanes)
+    need_lanes(spec.kind, len(lanes))
     ring = [(engines[index], engines[(index + 1) % len(engines)]) for index in range(len(engines))]
     return [Cell("null", ring[i % len(ring)], i // len(ring), spec.condition) for i in range(spec.count)]
 

@@ -17,7 +17,7 @@ from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind,
 from cotenant.profiler.experiments.pair import all_pairs
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.protocol import Engine
+from cotenant.runners.protocol import Engine, Lane
 
 OFFSETS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -31,9 +31,9 @@ class OffsetSweepSpec(ExperimentSpec):
     repeats: int = Field(default=1, ge=1, le=10_000)
 
 
-def cells(spec: OffsetSweepSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
+def cells(spec: OffsetSweepSpec, engines: Sequence[EngineKey], lanes: Sequence[Lane]) -> list[Cell]:
     """One cell per pair, offset and repeat."""
-    need_lanes(spec.kind, lanes)
+    need_lanes(spec.kind, len(lanes))
     if any(not 0 <= offset <= 2 for offset in spec.offsets):
         raise UserError("`offsets` of `kind: offset_sweep` are parts of the first tenant's span, from 0 to 2")
     pairs = all_pairs(engines, spec.self_pairs) if spec.pairs == "all" else by_label(spec.pairs, engines, "pairs")

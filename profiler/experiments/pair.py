@@ -12,7 +12,7 @@ from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind,
 from cotenant.profiler.experiments.quads import beside_seconds, run_beside
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.protocol import Engine
+from cotenant.runners.protocol import Engine, Lane
 
 
 class PairSpec(ExperimentSpec):
@@ -23,9 +23,9 @@ class PairSpec(ExperimentSpec):
     repeats: int = Field(default=1, ge=1, le=10_000)
 
 
-def cells(spec: PairSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
+def cells(spec: PairSpec, engines: Sequence[EngineKey], lanes: Sequence[Lane]) -> list[Cell]:
     """One cell per unordered pair and repeat."""
-    need_lanes(spec.kind, lanes)
+    need_lanes(spec.kind, len(lanes))
     pairs = all_pairs(engines, spec.self_pairs) if spec.pairs == "all" else by_label(spec.pairs, engines, "pairs")
     return [Cell("pair", pair, repeat, spec.condition) for pair in pairs for repeat in range(spec.repeats)]
 

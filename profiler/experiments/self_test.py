@@ -19,7 +19,7 @@ from cotenant.profiler.experiments.blocks import hang_ns
 from cotenant.profiler.experiments.closed_loop import run_burst
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
 from cotenant.profiler.experiments.record import Record
-from cotenant.runners.protocol import Engine
+from cotenant.runners.protocol import Engine, Lane
 
 HALF_PROBE = "probe:half:100"  # at least 100 ms of half the device (design section 4)
 REPEATS = 3
@@ -31,12 +31,12 @@ class SelfTestSpec(ExperimentSpec):
     repeats: int = Field(default=REPEATS, ge=1, le=100)
 
 
-def cells(spec: SelfTestSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
+def cells(spec: SelfTestSpec, engines: Sequence[EngineKey], lanes: Sequence[Lane]) -> list[Cell]:
     """One cell for all lanes; with one lane there is nothing to test."""
-    if lanes < 2:
+    if len(lanes) < 2:
         return []
     probe = EngineKey(HALF_PROBE, 1, "fp32")
-    return [Cell("self_test", (probe,) * lanes, 0, spec.condition, {"repeats": spec.repeats})]
+    return [Cell("self_test", (probe,) * len(lanes), 0, spec.condition, {"repeats": spec.repeats})]
 
 
 def run(bench: Bench, cell: Cell, engines: Sequence[Engine], rng: np.random.Generator) -> Record:

@@ -16,7 +16,7 @@ from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind,
 from cotenant.profiler.experiments.quads import beside_seconds, run_beside
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.protocol import Engine
+from cotenant.runners.protocol import Engine, Lane
 
 ProbeKind = Literal["compute", "cache", "dram"]
 INTENSITIES_PCT = (25, 50, 75, 100)
@@ -31,9 +31,9 @@ class SensitivitySpec(ExperimentSpec):
     repeats: int = Field(default=1, ge=1, le=10_000)
 
 
-def cells(spec: SensitivitySpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
+def cells(spec: SensitivitySpec, engines: Sequence[EngineKey], lanes: Sequence[Lane]) -> list[Cell]:
     """One cell per engine, probe, intensity and repeat; tenant a is the engine, b the probe."""
-    need_lanes(spec.kind, lanes)
+    need_lanes(spec.kind, len(lanes))
     if any(not 0 <= intensity <= 100 for intensity in spec.intensities_pct):
         raise UserError("`intensities_pct` of `kind: sensitivity` are whole numbers from 0 to 100")
     chosen = (

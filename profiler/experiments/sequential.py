@@ -20,7 +20,7 @@ from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind,
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.experiments.turns import run_turns
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.protocol import Engine
+from cotenant.runners.protocol import Engine, Lane
 
 PROFILE_BLOCKS = 8  # as of a solo profile: 8 x 32 = 256 executions of each
 ROUNDS = 32
@@ -34,12 +34,12 @@ class SequentialSpec(ExperimentSpec):
     rounds: int = Field(default=ROUNDS, ge=2, le=1_000_000)
 
 
-def cells(spec: SequentialSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
+def cells(spec: SequentialSpec, engines: Sequence[EngineKey], lanes: Sequence[Lane]) -> list[Cell]:
     """One cell per set and repeat; repeats move every tenant on by one lane."""
     sets = [tuple(engines)] if spec.sets == "all" else by_label(spec.sets, engines, "sets")
     if any(not group for group in sets):
         raise UserError("`sets` of `kind: sequential` has an empty set")
-    return [turns(group, repeat, lanes, spec) for group in sets for repeat in range(spec.repeats)]
+    return [turns(group, repeat, len(lanes), spec) for group in sets for repeat in range(spec.repeats)]
 
 
 def turns(group: tuple[EngineKey, ...], repeat: int, lanes: int, spec: SequentialSpec) -> Cell:

@@ -28,15 +28,15 @@ from cotenant.profiler.serving.orders import order_rule
 from cotenant.profiler.serving.record import Conditions, ServingRecord
 from cotenant.profiler.serving.spec import ServingSpec
 from cotenant.profiler.serving.window import settled_window
-from cotenant.runners.protocol import Engine, Loaded
+from cotenant.runners.protocol import Engine, Lane, Loaded
 
 
-def cells(spec: ServingSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
+def cells(spec: ServingSpec, engines: Sequence[EngineKey], lanes: Sequence[Lane]) -> list[Cell]:
     """One cell per load (or schedule), concurrency and repeat, beside cells that profile the engines in turns."""
-    deployed, options = expand(spec, engines, lanes)
+    deployed, options = expand(spec, engines, len(lanes))
     profile = SequentialSpec(kind="sequential")
     return [
-        *(turns(deployed, repeat, lanes, profile) for repeat in range(PROFILE_BLOCKS)),
+        *(turns(deployed, repeat, len(lanes), profile) for repeat in range(PROFILE_BLOCKS)),
         *(Cell("serving", deployed, repeat, spec.condition, own) for own in options for repeat in range(spec.repeats)),
     ]
 

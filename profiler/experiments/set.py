@@ -14,7 +14,7 @@ from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind,
 from cotenant.profiler.experiments.quads import beside_seconds, run_beside
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.protocol import Engine
+from cotenant.runners.protocol import Engine, Lane
 
 
 class RandomSets(BaseModel):
@@ -35,10 +35,10 @@ class SetSpec(ExperimentSpec):
     repeats: int = Field(default=1, ge=1, le=10_000)
 
 
-def cells(spec: SetSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
+def cells(spec: SetSpec, engines: Sequence[EngineKey], lanes: Sequence[Lane]) -> list[Cell]:
     """One cell per unordered set and repeat; every tenant has a lane of its own."""
     chosen = _listed(spec.sets, engines) if isinstance(spec.sets, tuple) else _made(spec, engines)
-    need_lanes(spec.kind, lanes, max(map(len, chosen), default=2))
+    need_lanes(spec.kind, len(lanes), max(map(len, chosen), default=2))
     return [Cell("set", group, repeat, spec.condition) for group in chosen for repeat in range(spec.repeats)]
 
 

@@ -9,9 +9,10 @@ from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.blocks import block_lead_in, hang_ns
 from cotenant.profiler.experiments.closed_loop import run_count
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, ExperimentKind, ExperimentSpec
+from cotenant.profiler.experiments.lanes import lanes_alike
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.protocol import Engine
+from cotenant.runners.protocol import Engine, Lane
 
 PROFILE_BLOCKS = 8  # design section 6: n >= 256 in at least 8 blocks spread over the campaign
 BLOCK_EXECUTIONS = 32
@@ -25,11 +26,17 @@ class SoloSpec(ExperimentSpec):
     executions: int = Field(default=BLOCK_EXECUTIONS, ge=2, le=1_000_000)
 
 
-def cells(spec: SoloSpec, engines: Sequence[EngineKey], lanes: int) -> list[Cell]:
-    """One cell per engine and repeat; repeats take the lanes in turn, so that no core's quirk becomes the engine's."""
+def cells(spec: SoloSpec, engines: Sequence[EngineKey], lanes: Sequence[Lane]) -> list[Cell]:
+    """One cell per engine, kind of lane and repeat: an engine has a profile for each share of the device.
+
+    Repeats take the lanes of one kind in turn, so that no core's quirk becomes the engine's.
+    """
     return [
-        Cell("solo", (key,), repeat, spec.condition, {"executions": spec.executions, "lane": repeat % lanes})
+        Cell(
+            "solo", (key,), repeat, spec.condition, {"executions": spec.executions, "lane": alike[repeat % len(alike)]}
+        )
         for key in engines
+        for alike in lanes_alike(lanes)
         for repeat in range(spec.repeats)
     ]
 

@@ -74,6 +74,6 @@ def _merged(rows: Ints) -> Ints:
     is_last = np.append(~follows[1:], True)
     ordered[is_last, G_T0] = ordered[~follows, G_T0]
     kept = np.sort(by_ticket[is_last])
-    merged = np.empty_like(rows)
-    merged[by_ticket] = ordered
-    return merged[kept]
+    rows[by_ticket] = ordered
+    found: Ints = rows[kept]
+    return found

@@ -14,8 +14,11 @@ from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.kinds import Cell, EngineKey
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
+from cotenant.runners.protocol import Lane
 
 MS = 1_000_000
+TWO = [Lane()] * 2
+THREE = [Lane()] * 3
 KEYS = [EngineKey(name, 1, "fp32") for name in ("a", "b", "c", "d")]
 SPANS = {"a": 10 * MS, "b": 7 * MS, "c": 16 * MS, "d": 5 * MS}
 
@@ -47,15 +50,15 @@ def test_a_set_recovers_the_slowdown_of_so_many_lanes(lanes: int) -> None:
 
 def test_sets_are_all_random_or_listed() -> None:
     spec = set_kind.SetSpec(kind="set")
-    assert len(set_kind.cells(spec, KEYS, 3)) == 20, "combinations of 4 with repetition, 3 at a time"
-    assert len(set_kind.cells(spec.model_copy(update={"repeated": False}), KEYS, 3)) == 4
+    assert len(set_kind.cells(spec, KEYS, THREE)) == 20, "combinations of 4 with repetition, 3 at a time"
+    assert len(set_kind.cells(spec.model_copy(update={"repeated": False}), KEYS, THREE)) == 4
     drawn = set_kind.SetSpec.model_validate({"kind": "set", "sets": {"count": 5, "seed": 3}, "sizes": [2, 3]})
-    cells = set_kind.cells(drawn, KEYS, 3)
+    cells = set_kind.cells(drawn, KEYS, THREE)
     assert [len(cell.tenants) for cell in cells] == [2] * 5 + [3] * 5
     assert len({cell.tenants for cell in cells}) == 10
-    assert cells == set_kind.cells(drawn, KEYS, 3)
+    assert cells == set_kind.cells(drawn, KEYS, THREE)
     listed = set_kind.SetSpec.model_validate({"kind": "set", "sets": [["c@1", "a@1", "a@1"]]})
-    assert [cell.tenants for cell in set_kind.cells(listed, KEYS, 3)] == [(KEYS[2], KEYS[0], KEYS[0])]
+    assert [cell.tenants for cell in set_kind.cells(listed, KEYS, THREE)] == [(KEYS[2], KEYS[0], KEYS[0])]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def test_sets_are_all_random_or_listed() -> None:
 )
 def test_sets_that_cannot_be_are_told(keys: dict[str, object], lanes: int, told: str) -> None:
     with pytest.raises(UserError, match=told):
-        set_kind.cells(set_kind.SetSpec.model_validate({"kind": "set", **keys}), KEYS, lanes)
+        set_kind.cells(set_kind.SetSpec.model_validate({"kind": "set", **keys}), KEYS, [Lane()] * lanes)
 
 
 def sweep(offset: float, names: str = "ab", slow: float = 1.5) -> Record:
@@ -109,11 +112,11 @@ def test_both_arms_of_a_sweep_begin_from_the_same_rest() -> None:
 
 
 def test_a_sweep_has_a_cell_for_each_pair_and_offset() -> None:
-    cells = offset_sweep.cells(offset_sweep.OffsetSweepSpec(kind="offset_sweep"), KEYS[:2], 2)
+    cells = offset_sweep.cells(offset_sweep.OffsetSweepSpec(kind="offset_sweep"), KEYS[:2], TWO)
     assert len(cells) == 3 * 5
     assert {cell.options["offset_ratio"] for cell in cells} == {0.0, 0.25, 0.5, 0.75, 1.0}
     with pytest.raises(UserError, match="from 0 to 2"):
-        offset_sweep.cells(offset_sweep.OffsetSweepSpec(kind="offset_sweep", offsets=(-0.5,)), KEYS, 2)
+        offset_sweep.cells(offset_sweep.OffsetSweepSpec(kind="offset_sweep", offsets=(-0.5,)), KEYS, TWO)
 
 
 @pytest.mark.parametrize("lanes", [2, 3])
@@ -121,7 +124,7 @@ def test_a_chain_overlaps_short_and_then_long(lanes: int) -> None:
     """Figure 4: b is beside a for the last fifth of a's span, and then beside c until it ends."""
     session = VirtualSession(lanes, SPANS, slowdown=(1.0, 1.0, 1.0))
     keys = KEYS[: lanes + 1]
-    cell = chain.cells(chain.ChainSpec(kind="chain"), keys, lanes)[0]
+    cell = chain.cells(chain.ChainSpec(kind="chain"), keys, [Lane()] * lanes)[0]
     record = chain.run(bench(session), cell, [engine(key.model) for key in keys], np.random.default_rng(1))
     block = next(block for block in record.blocks if block.arm == "co_run")
     own = [row for row in rows(record) if row["block_index"] == block.block_index]
@@ -140,15 +143,15 @@ def test_a_chain_overlaps_short_and_then_long(lanes: int) -> None:
 
 def test_chains_are_the_engines_in_turn_or_listed() -> None:
     spec = chain.ChainSpec(kind="chain")
-    assert [len(cell.tenants) for cell in chain.cells(spec, KEYS, 2)] == [3, 3, 3, 3]
-    assert chain.cells(spec, KEYS, 2)[3].tenants == (KEYS[3], KEYS[0], KEYS[1])
+    assert [len(cell.tenants) for cell in chain.cells(spec, KEYS, TWO)] == [3, 3, 3, 3]
+    assert chain.cells(spec, KEYS, TWO)[3].tenants == (KEYS[3], KEYS[0], KEYS[1])
     with pytest.raises(UserError, match="3 tenants each"):
-        chain.cells(chain.ChainSpec(kind="chain", chains=(("a@1", "b@1"),)), KEYS, 2)
+        chain.cells(chain.ChainSpec(kind="chain", chains=(("a@1", "b@1"),)), KEYS, TWO)
 
 
 def test_tenants_that_take_turns_never_overlap_and_show_their_solo_span() -> None:
     session = VirtualSession(2, SPANS, slowdown=(1.0, 3.0))
-    cell = sequential.cells(sequential.SequentialSpec(kind="sequential"), KEYS[:3], 2)[0]
+    cell = sequential.cells(sequential.SequentialSpec(kind="sequential"), KEYS[:3], TWO)[0]
     record = sequential.run(bench(session), cell, [engine(key.model) for key in KEYS[:3]], np.random.default_rng(1))
     found = sorted((row["start_ns"], row["end_ns"]) for row in rows(record))
     assert all(after[0] >= before[1] for before, after in pairwise(found))
@@ -159,19 +162,19 @@ def test_tenants_that_take_turns_never_overlap_and_show_their_solo_span() -> Non
 
 
 def test_turns_move_on_by_a_lane_with_each_repeat() -> None:
-    cells = sequential.cells(sequential.SequentialSpec(kind="sequential"), KEYS[:3], 2)
+    cells = sequential.cells(sequential.SequentialSpec(kind="sequential"), KEYS[:3], TWO)
     assert [cell.options["lanes"] for cell in cells[:3]] == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
     assert len(cells) == 8
 
 
 def test_an_engine_is_measured_beside_every_probe_and_intensity() -> None:
     spec = sensitivity.SensitivitySpec(kind="sensitivity", engines=("b@1",), intensities_pct=(50, 100))
-    cells = sensitivity.cells(spec, KEYS, 2)
+    cells = sensitivity.cells(spec, KEYS, TWO)
     assert [[key.model for key in cell.tenants] for cell in cells] == [
         ["b", f"probe:{kind}:{pct}"] for kind in ("compute", "cache", "dram") for pct in (50, 100)
     ]
     with pytest.raises(UserError, match="from 0 to 100"):
-        sensitivity.cells(spec.model_copy(update={"intensities_pct": (101,)}), KEYS, 2)
+        sensitivity.cells(spec.model_copy(update={"intensities_pct": (101,)}), KEYS, TWO)
     session = VirtualSession(2, {"b": 7 * MS, "probe:dram:50": 9 * MS}, slowdown=(1.0, 1.25))
     record = sensitivity.run(
         bench(session), cells[-1], [engine("b"), engine("probe:dram:50")], np.random.default_rng(1)

@@ -13,8 +13,10 @@ from cotenant.profiler.experiments.kinds import Cell, EngineKey, experiment_kind
 from cotenant.profiler.experiments.quads import drawn_offsets, offset_strata
 from cotenant.profiler.experiments.record import Record
 from cotenant.profiler.quality.thresholds import Quality
+from cotenant.runners.protocol import Lane
 
 MS = 1_000_000
+TWO = [Lane()] * 2
 KEYS = [EngineKey(name, 1, "fp32") for name in ("a", "b", "c")]
 
 
@@ -140,7 +142,7 @@ def test_a_null_loads_and_unloads_the_idle_tenant_and_finds_nothing() -> None:
 def test_the_self_test_tells_side_by_side_from_turns(together: float, passed: bool) -> None:
     session = VirtualSession(2, {"half": 120 * MS}, slowdown=(1.0, together))
     bench = Bench(session, Quality())
-    cell = self_test.cells(self_test.SelfTestSpec(kind="self_test"), KEYS, 2)[0]
+    cell = self_test.cells(self_test.SelfTestSpec(kind="self_test"), KEYS, TWO)[0]
     record = self_test.run(bench, cell, [engine("half")] * 2, np.random.default_rng(0))
     assert record.self_test is not None
     assert record.self_test["passed"] is passed
@@ -148,7 +150,7 @@ def test_the_self_test_tells_side_by_side_from_turns(together: float, passed: bo
 
 
 def test_solo_cells_spread_over_lanes_and_hold_enough_executions() -> None:
-    cells = solo.cells(solo.SoloSpec(kind="solo"), KEYS, 2)
+    cells = solo.cells(solo.SoloSpec(kind="solo"), KEYS, TWO)
     assert len(cells) == 8 * len(KEYS)
     assert [cell.options["lane"] for cell in cells[:4]] == [0, 1, 0, 1]
     bench = Bench(VirtualSession(2, {"a": MS}), Quality())
@@ -159,16 +161,21 @@ def test_solo_cells_spread_over_lanes_and_hold_enough_executions() -> None:
     assert block.window_end_ns - block.window_start_ns == 32 * MS
 
 
+def test_an_engine_has_a_solo_profile_for_each_share_of_the_device() -> None:
+    cells = solo.cells(solo.SoloSpec(kind="solo"), KEYS[:1], [Lane(40.0), Lane(30.0), Lane(30.0)])
+    assert [cell.options["lane"] for cell in cells] == [0] * 8 + [1, 2] * 4
+
+
 def test_pairs_are_all_unordered_ones_or_the_listed_ones() -> None:
     spec = pair.PairSpec(kind="pair")
-    assert len(pair.cells(spec, KEYS, 2)) == 6
-    assert len(pair.cells(spec.model_copy(update={"self_pairs": False}), KEYS, 2)) == 3
+    assert len(pair.cells(spec, KEYS, TWO)) == 6
+    assert len(pair.cells(spec.model_copy(update={"self_pairs": False}), KEYS, TWO)) == 3
     listed = pair.PairSpec(kind="pair", pairs=(("c@1", "a@1"),))
-    assert [cell.tenants for cell in pair.cells(listed, KEYS, 2)] == [(KEYS[2], KEYS[0])]
+    assert [cell.tenants for cell in pair.cells(listed, KEYS, TWO)] == [(KEYS[2], KEYS[0])]
     with pytest.raises(UserError, match="'d@1'"):
-        pair.cells(pair.PairSpec(kind="pair", pairs=(("d@1", "a@1"),)), KEYS, 2)
+        pair.cells(pair.PairSpec(kind="pair", pairs=(("d@1", "a@1"),)), KEYS, TWO)
     with pytest.raises(UserError, match="at least 2 lanes"):
-        pair.cells(spec, KEYS, 1)
+        pair.cells(spec, KEYS, [Lane()])
 
 
 def test_kinds_are_discovered_and_unknown_ones_named() -> None:

@@ -7,10 +7,11 @@ import pytest
 
 from cotenant.models.errors import UserError
 from cotenant.profiler.campaign.journal import Journal
-from cotenant.profiler.campaign.plan import make_plan
+from cotenant.profiler.campaign.plan import cell_spec, make_plan
 from cotenant.profiler.campaign.shortcuts import Where, colocate_spec
 from cotenant.profiler.campaign.spec import CampaignSpec, load_spec, parse_spec
 from cotenant.profiler.campaign.status import remaining_s
+from cotenant.runners.protocol import Lane
 
 BASE: dict[str, Any] = {
     "name": "t",
@@ -53,6 +54,45 @@ def test_what_is_measured_changes_the_id_and_the_campaign_seed_only_the_seed() -
     assert {p.seed for p in base}.isdisjoint({p.seed for p in other_seed})
     other_quality = make_plan(spec(quality={"block_s": 0.2})).cells
     assert {p.cell_id for p in base}.isdisjoint({p.cell_id for p in other_quality})
+
+
+def test_an_entry_may_have_lanes_of_its_own() -> None:
+    triple = {"kind": "set", "sizes": [3], "lanes": 3}
+    plan = make_plan(spec(experiments=[*BASE["experiments"], triple]))
+    on_three = [planned.cell for planned in plan.cells if planned.cell.lanes is not None]
+    assert {(cell.kind, cell.lanes) for cell in on_three} == {
+        ("self_test", (Lane(),) * 3),
+        ("set", (Lane(),) * 3),
+    }
+    places = [place for place, planned in enumerate(plan.cells) if planned.cell.kind == "set"]
+    assert places == list(range(places[0], len(plan.cells))), "a change of lanes costs a session: one change"
+    same = make_plan(spec(experiments=[{**entry, "lanes": 2} for entry in BASE["experiments"]]))
+    assert {p.cell_id for p in same.cells} == {p.cell_id for p in make_plan(spec()).cells}
+
+
+def test_shares_are_part_of_what_is_measured_and_peaks_are_those_of_the_whole_device() -> None:
+    shared = make_plan(spec(lanes=[{"share_pct": 40}, {"share_pct": 60}], isolation="mps"))
+    whole = make_plan(spec(isolation="mps"))
+    peaks = [planned.cell for planned in shared.cells if planned.cell.kind == "solo"][:3]
+    assert [cell.lanes for cell in peaks] == [(Lane(),)] * 3
+    assert {p.cell_id for p in shared.cells}.isdisjoint({p.cell_id for p in whole.cells})
+    assert cell_spec(spec(lanes=[{"share_pct": 40}, {}]), shared.cells[-1].cell)["lane_share_pct"] == [40, None]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "told"),
+    [
+        (0, "lanes"),
+        ([], "lanes"),
+        ([{"share_pct": 0}], "greater than 0"),
+        ([{"share_pct": 120}], "less than or equal to 100"),
+        ([{"share": 50}], "share_pct"),
+        ("two", "lanes"),
+    ],
+)
+def test_lanes_that_cannot_be_are_told(lanes: object, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        spec(lanes=lanes)
 
 
 def test_models_are_named_in_one_canonical_way() -> None:

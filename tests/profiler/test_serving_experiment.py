@@ -22,7 +22,7 @@ from cotenant.profiler.experiments.turns import run_turns
 from cotenant.profiler.quality.thresholds import Quality
 from cotenant.profiler.serving.interleaved import medians_ns
 from cotenant.profiler.serving.record import ServingRecord
-from cotenant.runners.protocol import Engine
+from cotenant.runners.protocol import Engine, Lane
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -34,7 +34,7 @@ SLOWDOWN = (1.0, 1.2)
 
 def cell_of(**keys: Any) -> Cell:
     spec = ServingSpec.model_validate({"kind": "serving", "deployment": DEPLOYMENT, **keys})
-    (found,) = (cell for cell in cells(spec, KEYS, 2) if cell.kind == "serving")
+    (found,) = (cell for cell in cells(spec, KEYS, [Lane()] * 2) if cell.kind == "serving")
     return found
 
 

@@ -10,6 +10,7 @@ from cotenant.profiler.experiments.kinds import Cell, EngineKey
 from cotenant.profiler.experiments.serving import ServingSpec, cells, seconds
 from cotenant.profiler.quality.thresholds import Quality
 from cotenant.profiler.serving.deployment import TenantRules, offered_load, rates_of_load, resolve_pieces
+from cotenant.runners.protocol import Lane
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -28,7 +29,7 @@ def entry(**keys: Any) -> ServingSpec:
 
 
 def serving_cells(lanes: int = 2, engines: list[EngineKey] = ENGINES, **keys: Any) -> list[Cell]:
-    return [cell for cell in cells(entry(**keys), engines, lanes) if cell.kind == "serving"]
+    return [cell for cell in cells(entry(**keys), engines, [Lane()] * lanes) if cell.kind == "serving"]
 
 
 def test_a_cell_per_load_concurrency_and_repeat() -> None:
@@ -41,7 +42,7 @@ def test_a_cell_per_load_concurrency_and_repeat() -> None:
 
 
 def test_the_solo_profile_of_the_deployed_engines_in_turns_comes_along() -> None:
-    others = [cell for cell in cells(entry(loads=0.5), ENGINES, 2) if cell.kind != "serving"]
+    others = [cell for cell in cells(entry(loads=0.5), ENGINES, [Lane()] * 2) if cell.kind != "serving"]
     assert len(others) == 8
     assert {cell.kind for cell in others} == {"sequential"}
     assert all(
