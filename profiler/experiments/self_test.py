@@ -4,11 +4,13 @@ concurrent    lane 0 |--half--|          makespan 1x
               lane 1 |--half--|
 time-sliced   lane 0 |-h-| |-a-| |-l-|   makespan 2x
               lane 1     |-h-| |-a-| |-l-|
+
+The shortest makespan of several decides, of the loads alone and together: whatever else the machine does only adds
+time, and lanes that take turns are never done in one.
 """
 
 from collections.abc import Sequence
 from itertools import combinations
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from cotenant.profiler.experiments.record import Record
 from cotenant.runners.protocol import Engine, Lane
 
 HALF_PROBE = "probe:half:100"  # at least 100 ms of half the device (design section 4)
-REPEATS = 3
+REPEATS = 5
 
 
 class SelfTestSpec(ExperimentSpec):
@@ -49,8 +51,7 @@ def run(bench: Bench, cell: Cell, engines: Sequence[Engine], rng: np.random.Gene
         for _ in range(int(cell.options["repeats"])):
             alone.append(max(_makespan_ns(bench, record, [tenant]) for tenant in pair))
             together.append(_makespan_ns(bench, record, pair))
-        ratio = median(together) / median(alone)
-        worst = max(worst, (ratio, int(median(alone)), int(median(together))))
+        worst = max(worst, (min(together) / min(alone), min(alone), min(together)))
     record.self_test = {
         "passed": worst[0] < bench.quality.self_test_max_ratio,
         "makespan_ratio": worst[0],
