@@ -44,6 +44,11 @@ class Device:
 
 
 @dataclass(frozen=True)
+class TargetOnly(Device):
+    """A build target in place of a device: engines can be built for it, and nothing can be opened on it."""
+
+
+@dataclass(frozen=True)
 class Lane:
     """What is asked of one lane.
 

@@ -85,9 +85,13 @@ class Journal:
         """Write plan.json."""
         self._write_json(self.folder / "plan.json", plan.stored(spec))
 
+    def engine_folder(self, engine_id: str) -> Path:
+        """Make and return the folder of an engine's files; its meta.json, written last, says that they are there."""
+        return made_folder(self.engines / engine_id)
+
     def write_engine(self, meta: dict[str, Any]) -> None:
-        """Keep an engine's metadata in the campaign folder; the files that execute stay in the cache."""
-        self._write_json(made_folder(self.engines / str(meta["engine_id"])) / "meta.json", meta)
+        """Keep an engine's metadata beside its files."""
+        self._write_json(self.engine_folder(str(meta["engine_id"])) / "meta.json", meta)
 
     def write_failure(self, experiment_id: str, failure: dict[str, Any]) -> None:
         """Keep a failure as data, counting how often it happened."""

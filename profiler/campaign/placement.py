@@ -8,7 +8,7 @@ from cotenant.models.errors import UserError
 from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.experiments.kinds import EngineKey
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.protocol import Device, Runner
+from cotenant.runners.protocol import Device, Runner, TargetOnly
 from cotenant.runners.registry import load
 
 
@@ -30,6 +30,14 @@ class Placement:
                 key.model, key.batch_size, key.precision, self.target, key.build_index
             )
         return self._engine_ids[key]
+
+    def check_measures(self) -> None:
+        """Refuse to measure where only building is possible; UserError before anything long begins."""
+        if isinstance(self.device, TargetOnly):
+            raise UserError(
+                f"nothing can be measured on {self.device.name}, which is a build target: runner {self.runner.name} "
+                "finds no GPU here; run `cotenant doctor` to see what is missing, or `cotenant build` to build only"
+            )
 
     def check_distinct(self, keys: Iterable[EngineKey]) -> None:
         """Refuse two names for one engine, whose results could not be told apart; UserError names both."""

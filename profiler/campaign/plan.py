@@ -8,12 +8,13 @@ from typing import Any
 from cotenant.models.digest import digest_id, sha256_of
 from cotenant.models.errors import UserError
 from cotenant.models.zoo import resolve
-from cotenant.profiler.campaign.engine_names import canonical_name, is_probe
+from cotenant.profiler.campaign.engine_names import canonical_name
 from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.counters.peaks import PEAK_PROBES
 from cotenant.profiler.experiments.kinds import Cell, EngineKey, experiment_kind
 from cotenant.profiler.experiments.lanes import lanes_of, stored_lanes
 from cotenant.profiler.experiments.solo import BLOCK_EXECUTIONS
+from cotenant.runners.probe_names import is_probe
 from cotenant.runners.protocol import Lane
 
 PLAN_VERSION = "1.0"

@@ -1,12 +1,7 @@
 """Run a campaign: build what is missing, measure what is missing, derive the dataset; stop anywhere and go on later."""
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from cotenant.datasets.build import build_dataset
 from cotenant.models.errors import WorkError
@@ -18,6 +13,7 @@ from cotenant.profiler.campaign.plan import Plan, PlannedCell, make_plan
 from cotenant.profiler.campaign.progress import Progress
 from cotenant.profiler.campaign.results import Results
 from cotenant.profiler.campaign.spec import CampaignSpec
+from cotenant.profiler.campaign.stopping import sigterm_interrupts
 
 ATTEMPTS = 2  # a lane may die once for no fault of the experiment; twice is data
 FAILURES_IN_A_ROW_MAX = 3  # more than that is no bad experiment but a bad machine
@@ -49,14 +45,15 @@ def run_campaign(spec: CampaignSpec, out: Path, cache: Path, progress: Progress)
     """
     plan = make_plan(spec)
     placement = place(spec)
+    if plan.cells:
+        placement.check_measures()
     placement.check_distinct(plan.engines)
     journal = Journal(out)
-    with journal.opened(spec), _sigterm_interrupts():
+    with journal.opened(spec), sigterm_interrupts():
         journal.write_plan(plan, spec)
         results = Results(journal, placement)
         results.check_plan(plan)
-        engines = build_engines(plan.engines, placement, cache, journal, progress)
-        results.check_engines(engines.values())
+        engines = build_engines(plan.engines, placement, cache, journal, progress, results.check_engines)
         _measure(plan, Crew(spec, placement, engines, results, progress), results, progress)
         if not plan.cells:
             return CampaignOutcome(out, None, 0, 0, 0)
@@ -96,20 +93,3 @@ def _attempt(crew: Crew, planned: PlannedCell) -> str | None:
             crew.fail(planned, error, attempt)
             failure = str(error)
     return failure
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """A spot instance's SIGTERM ends the run as Ctrl-C does: cleanly, with everything finished kept."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

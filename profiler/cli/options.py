@@ -68,7 +68,12 @@ dataset_argument = click.argument("folder", metavar="DIR", type=EXISTING_FOLDER)
 
 _where_options = (
     click.option("--runner", default="onnxruntime-cpu", show_default=True, help="What builds and executes engines."),
-    click.option("--device", default=None, show_default="the runner's first", help="Index, name or UUID."),
+    click.option(
+        "--device",
+        default=None,
+        show_default="the runner's first",
+        help="Index, name or UUID; to build, a target too (sm_89).",
+    ),
     click.option(
         "--lanes",
         type=click.IntRange(1, 64),

@@ -7,6 +7,7 @@ from cotenant.profiler.cli.faults import writing_below
 from cotenant.profiler.cli.watching import watched
 
 if TYPE_CHECKING:
+    from cotenant.profiler.campaign.engines import Builds
     from cotenant.profiler.campaign.run import CampaignOutcome
     from cotenant.profiler.campaign.spec import CampaignSpec
 
@@ -20,6 +21,16 @@ def run_spec(spec: "CampaignSpec", out: Path | None, cache: Path | None) -> "Cam
     kept = cache or default_cache()
     with writing_below(folder, kept), watched() as progress:
         return run_campaign(spec, folder, kept, progress)
+
+
+def run_builds(spec: "CampaignSpec", folder: Path, cache: Path | None, jobs: int | None) -> "Builds":
+    """Build a spec's engines into a folder and measure nothing."""
+    from cotenant.profiler.campaign.engines import build_folder
+    from cotenant.runners.engine_cache import default_cache
+
+    kept = cache or default_cache()
+    with writing_below(folder, kept), watched() as progress:
+        return build_folder(spec, folder, kept, progress, jobs)
 
 
 def default_folder(spec: "CampaignSpec") -> Path:

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 
 from cotenant.runners.onnxruntime_cpu.probes import probe_from_dict
+from cotenant.runners.random_inputs import random_inputs
 
 PROVIDERS = ["CPUExecutionProvider"]
 ERRORS_ONLY = 3  # ONNX Runtime's log level
@@ -34,22 +35,6 @@ def inference_session(graph: Path, threads: int) -> onnxruntime.InferenceSession
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = ERRORS_ONLY
     return onnxruntime.InferenceSession(str(graph), options, providers=PROVIDERS)
-
-
-def random_inputs(inputs: list[dict[str, Any]], seed: int) -> dict[str, np.ndarray[Any, Any]]:
-    """Return seeded inputs: standard normal floats, integers below their bound (zeros where no bound is known)."""
-    rng = np.random.default_rng(seed)
-    return {tensor["name"]: _random_input(tensor, rng) for tensor in inputs}
-
-
-def _random_input(tensor: dict[str, Any], rng: np.random.Generator) -> np.ndarray[Any, Any]:
-    dtype = np.dtype(tensor["dtype"])
-    values: np.ndarray[Any, Any]
-    if dtype.kind == "f":
-        values = rng.standard_normal(tensor["shape"], dtype=np.float32)
-    else:
-        values = rng.integers(0, tensor["high"] or 1, size=tensor["shape"])
-    return values.astype(dtype)
 
 
 def bound_call(session: onnxruntime.InferenceSession, feeds: Mapping[str, np.ndarray[Any, Any]]) -> Callable[[], None]:

@@ -15,16 +15,12 @@ while every lane is idle. On current server cores (about 100 GFLOP/s, 30 GB/s) a
 """
 
 import dataclasses
-import difflib
-from typing import Any, Literal
+from typing import Any
 
 from cotenant.models.digest import sha256_of
-from cotenant.models.errors import UserError
 from cotenant.runners.onnxruntime_cpu.device import llc_bytes
+from cotenant.runners.probe_names import ProbeKind, ProbeName, parse_probe_name
 
-ProbeKind = Literal["compute", "cache", "dram", "half"]
-KINDS: tuple[ProbeKind, ...] = ("compute", "cache", "dram", "half")
-PREFIX = "probe:"
 REVISION = 1  # counts changes of what a probe does
 ASSUMED_LLC_BYTES = 32 << 20  # where the kernel does not tell
 
@@ -53,7 +49,7 @@ class Probe:
     @property
     def name(self) -> str:
         """The model name that users type."""
-        return f"{PREFIX}{self.kind}:{self.intensity_pct}"
+        return str(ProbeName(self.kind, self.intensity_pct))
 
     @property
     def computes(self) -> bool:
@@ -80,22 +76,10 @@ class Probe:
         return sha256_of({"probe": self.as_dict(), **work})
 
 
-def is_probe(model: str) -> bool:
-    """Whether a model name names a probe."""
-    return model == PREFIX.rstrip(":") or model.startswith(PREFIX)
-
-
 def parse_probe(model: str) -> Probe:
     """Return the probe of that name; UserError if there is none."""
-    _, _, rest = model.partition(":")
-    kind, _, intensity = rest.partition(":")
-    if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(KINDS)}"
-        raise UserError(f"unknown probe {model!r}: no kind {kind!r}; {hint} (probe:<kind>:<0-100>)")
-    if not (intensity.isascii() and intensity.isdigit() and int(intensity) <= 100):
-        raise UserError(f"bad probe {model!r}: intensity {intensity!r} is no whole number from 0 to 100")
-    return _probe(kind, int(intensity))
+    name = parse_probe_name(model)
+    return _probe(name.kind, name.intensity_pct)
 
 
 def probe_from_dict(fields: dict[str, Any]) -> Probe:

@@ -1,7 +1,6 @@
 """The onnxruntime-cpu runner: real inference on the processor, one process with its own cores per lane."""
 
 import dataclasses
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -9,8 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cotenant.models.errors import UserError
-from cotenant.models.model import PRECISIONS, Model, Precision
+from cotenant.models.model import Model, Precision
+from cotenant.runners.isolation import checked_isolation
+from cotenant.runners.network_request import check_request
 from cotenant.runners.onnxruntime_cpu import cores
+from cotenant.runners.probe_names import is_probe
 from cotenant.runners.protocol import Counters, Device, Engine, Lane, Session
 
 if TYPE_CHECKING:
@@ -85,9 +87,9 @@ class OnnxRuntimeCpu:
     def engine_id(self, model: str, batch_size: int, precision: Precision, target: str, build_index: int = 0) -> str:
         """Return the id that `build` would give; makes no weights."""
         from cotenant.runners.onnxruntime_cpu import build
-        from cotenant.runners.onnxruntime_cpu.probes import is_probe, parse_probe
+        from cotenant.runners.onnxruntime_cpu.probes import parse_probe
 
-        _check(batch_size, precision, build_index)
+        check_request(batch_size, precision, build_index)
         request = self._request(target, build_index)
         if is_probe(model):
             return request.engine_id(parse_probe(model).source_sha256(), {}, "fp32")
@@ -101,7 +103,7 @@ class OnnxRuntimeCpu:
         """Build an engine or take it from the cache; a probe has no batch size (1) and no precision (fp32)."""
         from cotenant.runners.engine_cache import obtain
         from cotenant.runners.onnxruntime_cpu import build
-        from cotenant.runners.onnxruntime_cpu.probes import is_probe, parse_probe
+        from cotenant.runners.onnxruntime_cpu.probes import parse_probe
 
         engine_id = self.engine_id(model, batch_size, precision, target, build_index)
         request = self._request(target, build_index)
@@ -120,11 +122,7 @@ class OnnxRuntimeCpu:
         self, device: Device, lanes: Sequence[Lane], isolation: str | None = None, seed: int = 0
     ) -> AbstractContextManager[Session]:
         """Open lanes, in the order that `cores.lane_order` gives them cores; nothing is drawn."""
-        mode = ISOLATIONS[0] if isolation is None else isolation
-        if mode not in ISOLATIONS:
-            near = difflib.get_close_matches(mode, ISOLATIONS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(ISOLATIONS)}"
-            raise UserError(f"unknown isolation {mode!r} for runner {NAME}; {hint}")
+        mode = checked_isolation(isolation, ISOLATIONS, NAME)
         if not lanes:
             raise UserError("a session needs at least one lane; give --lanes 1 or more")
         if any(lane.share_pct is not None or lane.priority != 0 for lane in lanes):
@@ -177,12 +175,3 @@ def _resolve(model: str) -> Model:
     from cotenant.models.zoo import resolve
 
     return resolve(model)
-
-
-def _check(batch_size: int, precision: str, build_index: int) -> None:
-    if batch_size < 1:
-        raise UserError(f"batch size {batch_size} is not possible; give a whole number from 1")
-    if precision not in PRECISIONS:
-        raise UserError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
-    if build_index < 0:
-        raise UserError(f"build index {build_index} is not possible; give a whole number from 0")

@@ -54,7 +54,8 @@ def check_executes(graph: Path, inputs: list[dict[str, Any]], where: str) -> Non
 
 def main() -> int:
     """Execute the order on stdin once; print ONNX Runtime's reason and return 1 where it cannot."""
-    from cotenant.runners.onnxruntime_cpu.executable import bound_call, inference_session, random_inputs
+    from cotenant.runners.onnxruntime_cpu.executable import bound_call, inference_session
+    from cotenant.runners.random_inputs import random_inputs
 
     order = json.loads(sys.stdin.read())
     try:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from cotenant.models.digest import digest_id
-from cotenant.models.errors import UserError
-from cotenant.models.model import PRECISIONS, Model, Precision
+from cotenant.models.model import Model, Precision
 from cotenant.models.zoo import resolve
 from cotenant.runners.engine_cache import Built, file_digest, obtain, own_version
+from cotenant.runners.network_request import check_request
+from cotenant.runners.probe_names import is_probe
 from cotenant.runners.protocol import Engine
 from cotenant.runners.simulated.device_schema import DeviceFile
 from cotenant.runners.simulated.kernel_list import RUNNER, KernelList, write_kernels
-from cotenant.runners.simulated.probes import Probe, is_probe, parse_probe, probe_kernels
+from cotenant.runners.simulated.probes import Probe, parse_probe, probe_kernels
 from cotenant.runners.simulated.roofline import kernels_of
 
 FLAGS = {"revision": 1}  # counts changes of what a build makes of the same model
@@ -25,7 +26,7 @@ ENGINE_KIND = "simulated"
 
 def engine_id(model: str, batch_size: int, precision: Precision, target: str, build_index: int = 0) -> str:
     """Return the id that `build` gives on the device whose file has the digest `target`; builds nothing."""
-    _check(batch_size, precision, build_index)
+    check_request(batch_size, precision, build_index)
     if is_probe(model):
         return _id(parse_probe(model).source_sha256(), {}, "fp32", target, build_index)
     network = resolve(model)
@@ -122,12 +123,3 @@ def _id(
 
 def _input_shapes(model: Model, batch_size: int, precision: Precision) -> dict[str, list[int]]:
     return {tensor.name: list(tensor.shape) for tensor in model.inputs(batch_size, precision)}
-
-
-def _check(batch_size: int, precision: str, build_index: int) -> None:
-    if batch_size < 1:
-        raise UserError(f"batch size {batch_size} is not possible; give a whole number from 1")
-    if precision not in PRECISIONS:
-        raise UserError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
-    if build_index < 0:
-        raise UserError(f"build index {build_index} is not possible; give a whole number from 0")

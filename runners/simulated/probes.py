@@ -6,18 +6,14 @@ dram     that part of the memory bandwidth for 10 ms; what streams through fills
 half     that part of half the SMs for 100 ms, for the co-residency self-test
 """
 
-import difflib
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from cotenant.models.digest import sha256_of
-from cotenant.models.errors import UserError
+from cotenant.runners.probe_names import ProbeKind, ProbeName, parse_probe_name
 from cotenant.runners.simulated.device_schema import DeviceFile
 from cotenant.runners.simulated.kernel_list import ONE, SPILL_MAX, KernelList, kernel_list
 
-ProbeKind = Literal["compute", "cache", "dram", "half"]
-KINDS: tuple[ProbeKind, ...] = ("compute", "cache", "dram", "half")
-PREFIX = "probe:"
 REVISION = 1  # counts changes of what a probe does
 PROBE_NS = 10_000_000
 HALF_NS = 100_000_000
@@ -33,7 +29,7 @@ class Probe:
     @property
     def name(self) -> str:
         """The model name that users type."""
-        return f"{PREFIX}{self.kind}:{self.intensity_pct}"
+        return str(ProbeName(self.kind, self.intensity_pct))
 
     @property
     def duration_ns(self) -> int:
@@ -64,22 +60,10 @@ class Probe:
         return round(rates.get(self.kind, 0) * self.duration_ns / 1e9 * self.intensity_pct / 100)
 
 
-def is_probe(model: str) -> bool:
-    """Whether a model name names a probe."""
-    return model == PREFIX.rstrip(":") or model.startswith(PREFIX)
-
-
 def parse_probe(model: str) -> Probe:
     """Return the probe of that name; UserError if there is none."""
-    _, _, rest = model.partition(":")
-    kind, _, intensity = rest.partition(":")
-    if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(KINDS)}"
-        raise UserError(f"unknown probe {model!r}: no kind {kind!r}; {hint} (probe:<kind>:<0-100>)")
-    if not (intensity.isascii() and intensity.isdigit() and int(intensity) <= 100):
-        raise UserError(f"bad probe {model!r}: intensity {intensity!r} is no whole number from 0 to 100")
-    return Probe(kind, int(intensity))
+    name = parse_probe_name(model)
+    return Probe(name.kind, name.intensity_pct)
 
 
 def probe_kernels(probe: Probe, device: DeviceFile) -> KernelList:

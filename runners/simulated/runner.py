@@ -1,6 +1,5 @@
 """The simulated runner: GPUs from device files, lanes in virtual time under the law of decision record 10."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cotenant.models.errors import UserError
 from cotenant.models.model import Precision
+from cotenant.runners.isolation import checked_isolation
 from cotenant.runners.protocol import Counters, Device, Engine, Lane, Session
 
 if TYPE_CHECKING:
@@ -92,11 +92,7 @@ class Simulated:
         self, device: Device, lanes: Sequence[Lane], isolation: str | None = None, seed: int = 0
     ) -> AbstractContextManager[Session]:
         """Open lanes at virtual time 0; everything that is drawn depends on `seed` alone."""
-        mode = ISOLATIONS[0] if isolation is None else isolation
-        if mode not in ISOLATIONS:
-            near = difflib.get_close_matches(mode, ISOLATIONS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(ISOLATIONS)}"
-            raise UserError(f"unknown isolation {mode!r} for runner {NAME}; {hint}")
+        mode = checked_isolation(isolation, ISOLATIONS, NAME)
         if not 1 <= len(lanes) <= MAX_LANES:
             raise UserError(f"{len(lanes)} lanes are not possible on runner {NAME}; give --lanes from 1 to {MAX_LANES}")
         if any(lane.priority != 0 for lane in lanes):

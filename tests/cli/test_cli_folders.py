@@ -1,6 +1,7 @@
 """Folders that are another campaign's, no campaign's, somebody's file, or in use."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,8 +57,7 @@ def test_a_file_in_place_of_an_engine_is_told(cotenant: Cotenant, net: Path, tmp
     arguments = ["build", "--model", f"file:{net}", "--out", tmp_path / "out"]
     assert cotenant(*arguments).code == 0
     (engine,) = (tmp_path / "out" / "engines").iterdir()
-    (engine / "meta.json").unlink()
-    engine.rmdir()
+    shutil.rmtree(engine)
     engine.write_text("kept")
     done = cotenant(*arguments)
     assert done.code == 2

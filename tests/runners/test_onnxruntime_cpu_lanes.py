@@ -12,9 +12,10 @@ import pytest
 from cotenant.models.errors import UserError
 from cotenant.runners.onnxruntime_cpu import RUNNER
 from cotenant.runners.onnxruntime_cpu.lane import LaneHandle
-from cotenant.runners.onnxruntime_cpu.probes import KINDS, active_slots, parse_probe
+from cotenant.runners.onnxruntime_cpu.probes import active_slots, parse_probe
 from cotenant.runners.onnxruntime_cpu.runner import OnnxRuntimeCpu
 from cotenant.runners.onnxruntime_cpu.wire import COMMAND, MAX_QUEUED, REPLY, RUN
+from cotenant.runners.probe_names import KINDS
 from cotenant.runners.protocol import Completion, Engine, Lane, LaneLost, Session
 
 MS = 1_000_000
