@@ -3,17 +3,19 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env quickstart test check search bench lock clean
+.PHONY: help env quickstart test check search bench gpu-check lock clean
 
 OUT ?= quickstart-data
 ORACLES ?= 1
+VENDORS ?= 1
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 ORACLES_READY := $(if $(filter-out 0,$(ORACLES)),.venv/.oracles)
+VENDORS_READY := $(if $(filter-out 0,$(VENDORS)),.venv/.vendors)
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: .venv/.run ## make .venv with cotenant and its pinned requirements
 
@@ -23,7 +25,7 @@ quickstart: .venv/.run ## measure a real campaign on this machine (OUT=quickstar
 	@$(BIN)/cotenant dataset check "$(OUT)"
 	@$(BIN)/cotenant dataset describe "$(OUT)"
 
-test: $(ORACLES_READY) check ## check beside the independent implementations too (a large install; ORACLES=0 leaves them out)
+test: $(ORACLES_READY) $(VENDORS_READY) check ## check with independent implementations and NVIDIA's builders too (large; ORACLES=0 VENDORS=0: without)
 
 check: .venv/.test ## ruff, mypy and every test whose requirements are installed
 	$(BIN)/ruff format --check .
@@ -39,6 +41,10 @@ bench: .venv/.bench ## benchmarks: the overlap sweep and the runner beside plain
 
 lock: ## pin the newest versions that pyproject.toml allows into requirements/
 	@bash requirements/lock.sh
+
+gpu-check: OUT = gpu-check-data
+gpu-check: .venv/.gpu ## check on this machine's NVIDIA GPU what cotenant claims (OUT=gpu-check-data)
+	@$(BIN)/python -m cotenant.profiler.gpu_check --out "$(OUT)"
 
 clean: ## remove .venv and everything built; measured data stays
 	rm -rf .venv build dist cotenant.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -62,6 +68,16 @@ clean: ## remove .venv and everything built; measured data stays
 .venv/.oracles: .venv/.test requirements/oracles.txt
 	@echo "installing independent implementations to compare with (large; make test ORACLES=0 leaves them out)"
 	@$(PIP) -r requirements/oracles.txt
+	@touch $@
+
+.venv/.vendors: .venv/.test requirements/vendors.txt
+	@echo "installing what builds TensorRT engines without a GPU (large; make test VENDORS=0 leaves it out)"
+	@$(PIP) -r requirements/vendors.txt
+	@touch $@
+
+.venv/.gpu: .venv/.test pyproject.toml
+	@echo "installing torch and the CUDA driver's bindings (large)"
+	@$(PIP) --no-build-isolation --editable '.[torch]'
 	@touch $@
 
 .venv/.bench: .venv/.run requirements/bench.txt

@@ -30,3 +30,4 @@ installed > run.txt
 pin test run
 pin bench run
 pin oracles test
+pin vendors test

@@ -25,10 +25,11 @@ from cotenant.profiler.campaign.results import Results
 from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.kinds import experiment_kind
+from cotenant.runners.engine_cache import own_version
 from cotenant.runners.protocol import Engine, Lane, Runner
 
 NVTX_DOMAIN = "cotenant"
-VERSIONED = ("cotenant", "numpy", "onnx", "onnxruntime", "pyarrow")
+VERSIONED = ("numpy", "onnx", "onnxruntime", "pyarrow")
 
 
 class Crew:
@@ -167,5 +168,9 @@ def _provenance(started_at: str, attempt: int) -> dict[str, Any]:
         "pid": os.getpid(),
         "attempt": attempt,
         "git_commit": None,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
+        "versions": {
+            "python": platform.python_version(),
+            "cotenant": own_version(),
+            **{name: version(name) for name in VERSIONED},
+        },
     }

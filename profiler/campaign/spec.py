@@ -13,6 +13,7 @@ from cotenant.profiler.campaign.yaml_text import read_yaml
 from cotenant.profiler.experiments.kinds import ExperimentSpec, experiment_kind, kind_names
 from cotenant.profiler.experiments.lanes import LaneSpecs
 from cotenant.profiler.quality.thresholds import Quality
+from cotenant.runners.registry import available, load
 
 SpecModel = TypeVar("SpecModel", bound=BaseModel)
 
@@ -99,7 +100,16 @@ def parse_spec(content: Any, where: str) -> CampaignSpec:
     if not isinstance(experiments, list):
         raise UserError(f"{where}: `experiments` must be a list, each entry with a `kind`")
     parsed = [_experiment(entry, f"{where}: experiments.{index}") for index, entry in enumerate(experiments)]
-    return _checked(CampaignSpec, {**content, "experiments": parsed}, where)
+    return _checked(CampaignSpec, {"precision": _usual_precision(content), **content, "experiments": parsed}, where)
+
+
+def _usual_precision(content: dict[str, Any]) -> Precision:
+    """Return the precision of a spec that names none: what its runner is used with, fp32 if the runner has no view."""
+    runner = content.get("runner", CampaignSpec.model_fields["runner"].default)
+    if not isinstance(runner, str) or runner not in available():
+        return "fp32"  # whatever is wrong with the runner's name is told later
+    found: Precision = getattr(load(runner), "usual_precision", "fp32")
+    return found
 
 
 def _experiment(entry: Any, where: str) -> ExperimentSpec:

@@ -20,7 +20,7 @@ EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
 FULL = {errno.ENOSPC, errno.EDQUOT}
 BROKEN = {errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 NOT_OURS = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
-RESUMABLE = ("build", "profile", "colocate", "campaign")
+RESUMABLE = ("build", "profile", "colocate", "serve", "campaign")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import click
 from cotenant.profiler.cli.faults import EXIT_BAD_INPUT, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, fault_line, go_on_line
 from cotenant.profiler.cli.lazy import LazyGroup
 
-COMMANDS = ("models", "build", "profile", "colocate", "campaign", "dataset")
+COMMANDS = ("doctor", "models", "build", "profile", "colocate", "serve", "campaign", "dataset")
 
 command = LazyGroup(
     "cotenant",

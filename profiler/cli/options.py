@@ -82,7 +82,13 @@ _where_options = (
         help="How many sequences of executions run at once.",
     ),
     click.option("--isolation", default=None, show_default="the runner's first", help="What separates the lanes."),
-    precision_option,
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default=None,
+        show_default="fp16 on tensorrt and torch-cuda, else fp32",
+        help="Of weights and activations.",
+    ),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides every random choice."),
 )
 

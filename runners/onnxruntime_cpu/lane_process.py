@@ -16,8 +16,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from cotenant.runners.hold import SPIN_NS, hold_until, sharpen_timers
 from cotenant.runners.onnxruntime_cpu.cores import parse_cpu_list
-from cotenant.runners.onnxruntime_cpu.hold import SPIN_NS, hold_until, sharpen_timers
 from cotenant.runners.onnxruntime_cpu.wire import (
     COMMAND,
     DONE,

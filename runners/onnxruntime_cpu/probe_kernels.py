@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cotenant.runners.onnxruntime_cpu.hold import hold_until
+from cotenant.runners.hold import hold_until
 from cotenant.runners.onnxruntime_cpu.probes import COPY_SLOT_BYTES, Probe, active_slots
 
 CALIBRATION_NS = 30_000_000

@@ -12,7 +12,7 @@ from cotenant.runners.onnxruntime_cpu.build import load_order
 from cotenant.runners.onnxruntime_cpu.cores import physical_cores
 from cotenant.runners.onnxruntime_cpu.lane import LaneHandle, Reply, await_readable
 from cotenant.runners.onnxruntime_cpu.wire import COMMAND, DONE, FAILED, LOAD, MAX_QUEUED, RUN, UNLOAD
-from cotenant.runners.protocol import Completion, Engine, Loaded
+from cotenant.runners.protocol import Completion, Engine, LaneLost, Loaded
 
 START_TIMEOUT_S = 60.0
 LOAD_TIMEOUT_S = 600.0
@@ -42,6 +42,7 @@ class CpuSession:
         self._outstanding = [0] * len(lanes)
         self._completed: list[Completion] = []
         self._held: list[Held] | None = None
+        self._lost: LaneLost | None = None
         self._clock_error_ns = _stamp_error_ns()
 
     @property
@@ -142,12 +143,13 @@ class CpuSession:
         What a lane completed before it died is returned first; from then on LaneLost is raised.
         """
         while True:
+            if self._lost is not None:
+                raise self._lost
             self._collect()
             if self._completed:
                 done, self._completed = self._completed, []
                 return sorted(done, key=lambda completion: (completion.end_ns, completion.ticket))
-            for lane in self._lanes:
-                lane.raise_if_lost()
+            self._raise_if_lost()
             left_ns = until_ns - self.now_ns()
             if left_ns <= 0:
                 return []
@@ -162,6 +164,14 @@ class CpuSession:
         busy = at_once or any(self._outstanding)
         for lane in self._lanes:
             lane.close(busy)
+
+    def _raise_if_lost(self) -> None:
+        for lane in self._lanes:
+            try:
+                lane.raise_if_lost()
+            except LaneLost as lost:
+                self._lost = lost  # what other lanes complete from now on is told to nobody
+                raise
 
     def _send(self, lane: int, ticket: int, handle: int, gate_ns: int, delay_ns: int) -> None:
         self._lanes[lane].send(RUN, ticket, handle, gate_ns, delay_ns)

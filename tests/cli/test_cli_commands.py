@@ -100,7 +100,7 @@ def test_colocate_two_files_ends_with_the_plain_sentence(cotenant: Cotenant, tmp
     assert f"b = file:{other}@1" in done.out
     assert cotenant("dataset", "check", tmp_path / "out").code == 0
     told = json.loads(cotenant(*arguments, "--json").out)
-    assert SENTENCE.match(told["pairs"][0]["sentence"])
+    assert SENTENCE.match(told["sentence"])
 
 
 def test_probes_are_built_profiled_and_paired_like_models(cotenant: Cotenant, net: Path, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What this machine can measure: one file for each group of checks, put together by `examine`."""

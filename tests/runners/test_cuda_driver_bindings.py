@@ -1,0 +1,187 @@
+"""Whole sessions through the real Python bindings, on a stand-in for the driver's library that checks every argument.
+
+It knows no concurrency and says nothing about a GPU's times (`model_gpu` and `pytest --gpu` do); it shows that handles,
+flags, structures and kernel arguments reach the driver as it would need them.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cotenant.runners.cuda.device_kernels import KERNELS
+
+pytest.importorskip("cuda.bindings.driver", reason="needs the extra `cuda`: pip install cuda-bindings")
+
+SOURCE = Path(__file__).parents[1] / "devices" / "stub_driver.c"
+COMPILER = shutil.which("cc")
+LIBRARIES = ("libcuda.so.1", "libnvrtc.so.12", "libnvrtc.so.13")
+
+PRELUDE = """
+import json, sys
+from pathlib import Path
+from timed_engine import LOADER, timed_engine
+from cotenant.runners.cuda.session import open_in_process, open_processes
+from cotenant.runners.protocol import Lane
+MS, cache = 1_000_000, Path(sys.argv[1])
+def collect(session, count):
+    done = []
+    while len(done) < count:
+        got = session.wait(session.now_ns() + 10_000 * MS)
+        assert got
+        done += got
+    return done
+def run(session, **engine):
+    loaded = [session.load(lane, timed_engine(cache, 2 * MS, **engine), bool(engine)) for lane in (0, 1)]
+    with session.gate():
+        for lane in (0, 1):
+            session.submit(lane, loaded[lane], delay_ns=lane * MS)
+    done = collect(session, 2)
+    facts = {
+        "spans_ms": [(each.end_ns - each.start_ns) / MS for each in done],
+        "copies": [each.h2d_ns is not None and each.d2h_ns is not None for each in done],
+        "captured": [mode.captured for mode in session.launch_modes()],
+        "isolation": session.isolation_observed,
+        "error_ns": session.clock_error_ns,
+        "sm_counts": [stream.sm_count for stream in session.streams],
+        "priorities": [stream.priority for stream in session.streams],
+    }
+    for each in loaded:
+        session.unload(each)
+    return facts
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if COMPILER is None:
+        pytest.skip("needs a C compiler")
+    folder = tmp_path_factory.mktemp("driver")
+    first = folder / LIBRARIES[0]
+    subprocess.run([COMPILER, "-O1", "-shared", "-fPIC", "-o", str(first), str(SOURCE), "-ldl"], check=True)
+    for name in LIBRARIES[1:]:
+        shutil.copy(first, folder / name)
+    return folder
+
+
+def facts(library: Path, cache: Path, script: str, **variables: str) -> Any:
+    environment = {
+        **os.environ,
+        "LD_LIBRARY_PATH": str(library),
+        "PYTHONPATH": os.pathsep.join(each for each in sys.path if each),
+        **variables,
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", PRELUDE + script, str(cache)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    return json.loads(ran.stdout)
+
+
+STREAMS = """
+with open_in_process(0, [Lane(), Lane(priority=-9)], "streams", LOADER) as session:
+    print(json.dumps(run(session, copied_bytes=4096)))
+"""
+
+
+@pytest.mark.parametrize("variables", [{}, {"STUB_NO_WAIT": "1"}], ids=["stream waits", "waiting kernel"])
+def test_streams(library: Path, tmp_path: Path, variables: dict[str, str]) -> None:
+    told = facts(library, tmp_path, STREAMS, **variables)
+    assert told["isolation"] == "streams"
+    assert told["captured"] == [True, True]
+    assert told["copies"] == [True, True]
+    assert told["priorities"] == [0, -5]  # as the driver clamps it
+    assert told["sm_counts"] == [None, None]
+    assert all(2.0 <= span < 4.0 for span in told["spans_ms"])
+
+
+GREEN = """
+with open_in_process(0, [Lane(share_pct=75), Lane(share_pct=25)], "green-contexts", LOADER) as session:
+    print(json.dumps(run(session)))
+"""
+
+
+def test_green_contexts_get_the_groups_that_their_shares_are_worth(library: Path, tmp_path: Path) -> None:
+    told = facts(library, tmp_path, GREEN)
+    assert told["isolation"] == "green-contexts"
+    assert told["sm_counts"] == [12, 4]  # of 16, in groups of 2
+
+
+PROCESSES = """
+import os
+with open_processes(0, [Lane(), Lane()], LOADER, [{}, {}], takes_shares=True) as session:
+    print(json.dumps(run(session)))
+"""
+
+
+@pytest.mark.parametrize(("variables", "mode"), [({}, "processes"), ({"STUB_MPS": "1"}, "mps")])
+def test_processes(library: Path, tmp_path: Path, variables: dict[str, str], mode: str) -> None:
+    told = facts(library, tmp_path, PROCESSES, **variables)
+    assert told["isolation"] == mode
+    assert told["captured"] == [True, True]
+    assert all(2.0 <= span < 4.0 for span in told["spans_ms"])
+
+
+PROBES = """
+from cotenant.runners.cuda.driver_gpu import DriverGpu
+from cotenant.runners.cuda.probe_executable import ProbeExecutable
+from cotenant.runners.cuda.probe_plan import plan_probe
+gpu, ran = DriverGpu(0), []
+stream = gpu.create_stream()
+for kind in ("compute", "cache", "dram", "half"):
+    for intensity in (0, 40, 100):
+        probe = ProbeExecutable(plan_probe(kind, intensity, 16, 4 << 20, None), stream)
+        probe.enqueue(stream)
+        probe.close()
+        ran.append(kind)
+gpu.destroy_stream(stream)
+gpu.close()
+print(json.dumps(ran))
+"""
+
+
+def test_probes(library: Path, tmp_path: Path) -> None:
+    assert len(facts(library, tmp_path, PROBES)) == 12
+
+
+NO_DEVICE = """
+try:
+    open_in_process(3, [Lane()], "streams", LOADER).__enter__()
+except Exception as error:
+    print(json.dumps([type(error).__name__, str(error)]))
+"""
+
+
+def test_a_device_that_is_not_there(library: Path, tmp_path: Path) -> None:
+    kind, message = facts(library, tmp_path, NO_DEVICE)
+    assert kind == "GpuError"
+    assert message == "cuDeviceGet returned CUDA_ERROR_INVALID_DEVICE"
+
+
+def test_the_stand_in_knows_every_kernel() -> None:
+    text = SOURCE.read_text()
+    assert all(f'"{name}"' in text for name in KERNELS)
+
+
+@pytest.mark.parametrize("capability", [75, 80, 86, 89, 90, 100, 120])
+def test_our_kernels_compile(capability: int) -> None:
+    from cotenant.runners.cuda.device_kernels import image
+    from cotenant.runners.cuda.gpu import GpuError
+
+    try:
+        code = image(capability)
+    except GpuError as missing:
+        if "NVRTC is not installed" not in str(missing):
+            raise
+        pytest.skip(f"{missing}")
+    assert code.startswith((b"\x7fELF", b"//"))  # machine code, or PTX where this NVRTC is older than the device
