@@ -123,11 +123,15 @@ class OnnxFile:
             )
         operator_costs(fixed_model(self.content.model, None, dict(given), str(self.path)), str(self.path))
 
-    def _check_precision(self, precision: Precision) -> None:
+    def own_precisions(self) -> set[Precision]:
+        """Return what the file's numbers are; empty if it has none of ours."""
         graph = self.content.model.graph
         types = {tensor.data_type for tensor in graph.initializer}
         types |= {info.type.tensor_type.elem_type for info in graph_inputs(graph)}
-        own = {PRECISIONS_BY_TYPE[each] for each in types if each in PRECISIONS_BY_TYPE}
+        return {PRECISIONS_BY_TYPE[each] for each in types if each in PRECISIONS_BY_TYPE}
+
+    def _check_precision(self, precision: Precision) -> None:
+        own = self.own_precisions()
         if own and precision not in own:
             raise UserError(
                 f"{self.path}: {precision} was asked, but its numbers are {' and '.join(own)}; it is measured as it is,"

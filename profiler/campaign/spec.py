@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from cotenant.models.errors import UserError
 from cotenant.models.model import Precision
 from cotenant.profiler.campaign.spec_faults import dotted, first_fault, not_finite, truth_as_number
+from cotenant.profiler.campaign.usual_precision import usual_precision
 from cotenant.profiler.campaign.yaml_text import read_yaml
 from cotenant.profiler.experiments.kinds import ExperimentSpec, experiment_kind, kind_names
 from cotenant.profiler.experiments.lanes import LaneSpecs
 from cotenant.profiler.quality.thresholds import Quality
-from cotenant.runners.registry import available, load
 
 SpecModel = TypeVar("SpecModel", bound=BaseModel)
 
@@ -100,16 +100,7 @@ def parse_spec(content: Any, where: str) -> CampaignSpec:
     if not isinstance(experiments, list):
         raise UserError(f"{where}: `experiments` must be a list, each entry with a `kind`")
     parsed = [_experiment(entry, f"{where}: experiments.{index}") for index, entry in enumerate(experiments)]
-    return _checked(CampaignSpec, {"precision": _usual_precision(content), **content, "experiments": parsed}, where)
-
-
-def _usual_precision(content: dict[str, Any]) -> Precision:
-    """Return the precision of a spec that names none: what its runner is used with, fp32 if the runner has no view."""
-    runner = content.get("runner", CampaignSpec.model_fields["runner"].default)
-    if not isinstance(runner, str) or runner not in available():
-        return "fp32"  # whatever is wrong with the runner's name is told later
-    found: Precision = getattr(load(runner), "usual_precision", "fp32")
-    return found
+    return _checked(CampaignSpec, {"precision": usual_precision(content), **content, "experiments": parsed}, where)
 
 
 def _experiment(entry: Any, where: str) -> ExperimentSpec:

@@ -16,6 +16,7 @@ from cotenant.profiler.gpu_check.inside import facts_path, verdict_path
 from cotenant.profiler.gpu_check.leftovers import MARK, end_marked
 from cotenant.profiler.gpu_check.machine import without_paths
 from cotenant.profiler.gpu_check.part import Outcome, Part
+from cotenant.runners.cuda.driver_context import DRIVER_VARIABLES
 
 INSIDE = "cotenant.profiler.gpu_check.inside"
 LOG_BYTES_MAX = 64 << 10
@@ -55,7 +56,15 @@ def _start(part: Part, folder: Path, mark: str, said: Any) -> "subprocess.Popen[
         stdin=subprocess.DEVNULL,
         stdout=said,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONPATH": _import_path(), "PYTHONFAULTHANDLER": "1", MARK: mark},
+        # the driver reads them as it starts, which a part may make it do before a session would set them
+        env={
+            **DRIVER_VARIABLES,
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+            **os.environ,
+            "PYTHONPATH": _import_path(),
+            "PYTHONFAULTHANDLER": "1",
+            MARK: mark,
+        },
         start_new_session=True,
     )
 

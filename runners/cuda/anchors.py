@@ -3,8 +3,8 @@
 host    before |------ rtt ------| after
 device              stamp
 
-The best of a few is kept: the narrower the bracket, the more it tells. Nothing here blocks: a stamp that does not come
-at once is looked for later.
+The best of a few is kept: the narrower the bracket, the more it tells. `poll` does not block: a stamp that does not
+come at once is looked for later, and each look that does not find it moves the bracket's left side on.
 """
 
 from cotenant.runners.cuda.clock_map import Anchor, ClockMap, spacing_ns
@@ -16,7 +16,8 @@ LONGEST_SPACING_NS = 1_000_000_000  # the design asks for 2 s at most with work 
 TRIES = 4
 PATIENCE_NS = 100_000  # a stamp on an idle stream takes about 10 us; after this it is looked for now and then
 FIRST_ANCHORS = 4
-FIRST_LIMIT_NS = 10_000_000_000
+IDLE_LIMIT_NS = 10_000_000_000
+USELESS_NS = 50_000_000  # a bracket wider than this says only that nobody looked
 POLL_NS = 20_000
 
 
@@ -27,7 +28,7 @@ class Anchors:
         """Open the anchors' own stream."""
         self._gpu, self._clock, self._stamps = gpu, clock, stamps
         self._stream = gpu.create_stream(urgent=True)
-        self._pending: tuple[int, int] | None = None  # mark, host_ns before
+        self._pending: tuple[int, int] | None = None  # mark, latest host_ns known to be before it
         self._first_ns: int | None = None
         self._due_ns = clock.now_ns()
 
@@ -37,23 +38,30 @@ class Anchors:
         Raises:
             GpuError: No stamp came within 10 s.
         """
-        limit_ns = self._clock.now_ns() + FIRST_LIMIT_NS
-        taken: list[Anchor] = []
-        while len(taken) < FIRST_ANCHORS:
-            anchor = self.poll()
-            if anchor is not None:
-                taken.append(anchor)
-            elif self._clock.now_ns() > limit_ns:
-                raise GpuError("the device took no stamp within 10 s although it should be idle")
-            else:
-                self._clock.pause(POLL_NS)
-        return taken
+        return [self._awaited() for _ in range(FIRST_ANCHORS)]
+
+    def renew(self) -> Anchor:
+        """Take an anchor now, due or not; the lane is idle.
+
+        Raises:
+            GpuError: No stamp came within 10 s.
+        """
+        self._due_ns = self._clock.now_ns()
+        return self._awaited()
 
     def poll(self) -> Anchor | None:
         """Return an anchor if one was due and could be taken."""
         now_ns = self._clock.now_ns()
         if self._pending is not None:
-            return self._finish([self._found(*self._pending)] if self._stamps.is_done(self._pending[0]) else [])
+            mark, since_ns = self._pending
+            if not self._stamps.is_done(mark):
+                self._pending = (mark, now_ns)
+                return None
+            found = self._found(mark, since_ns)
+            if found[0] <= USELESS_NS:
+                return self._finish([found])
+            self._stamps.release([mark])
+            self._due_ns = now_ns
         if now_ns < self._due_ns:
             return None
         return self._finish(self._tries())
@@ -61,6 +69,14 @@ class Anchors:
     def close(self) -> None:
         """Close the stream."""
         self._gpu.destroy_stream(self._stream)
+
+    def _awaited(self) -> Anchor:
+        limit_ns = self._clock.now_ns() + IDLE_LIMIT_NS
+        while (anchor := self.poll()) is None:
+            if self._clock.now_ns() > limit_ns:
+                raise GpuError("the device took no stamp within 10 s although it should be idle")
+            self._clock.pause(POLL_NS)
+        return anchor
 
     def _tries(self) -> list[tuple[int, int, int]]:
         tries: list[tuple[int, int, int]] = []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cotenant.models.errors import UserError, WorkError
-from cotenant.runners.cuda.driver_context import DRIVER_VARIABLES
+from cotenant.runners.cuda.driver_context import set_driver_variables
 from cotenant.runners.cuda.driver_errors import done
 from cotenant.runners.protocol import Device
 
@@ -71,8 +71,8 @@ class Survey:
 
 def survey() -> Survey:
     """Return what this machine has; never raises, and starts no CUDA context."""
-    for name, value in {**DRIVER_VARIABLES, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}.items():
-        os.environ.setdefault(name, value)  # the driver reads them once, as it starts
+    set_driver_variables()
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     return _survey()
 
 
@@ -220,7 +220,9 @@ def _datasheet(name: str) -> tuple[float | None, float | None]:
     """Return peak arithmetic (float32 on the vector units) and memory bandwidth by the data sheet, if it is known."""
     if name not in DATASHEETS:
         return None, None
-    from cotenant.runners.simulated.device_file import load_device
-
+    try:
+        from cotenant.runners.simulated.device_file import load_device
+    except ModuleNotFoundError:  # what checks device files may be missing on a bare GPU machine; lanes do without
+        return None, None
     sheet = load_device(DATASHEETS[name])
     return float(sheet.peak_flop_per_s.fp32_vector), float(sheet.dram_bytes_per_s)

@@ -13,6 +13,13 @@ from cotenant.runners.cuda.green_contexts import GreenContext, create_green_cont
 DRIVER_VARIABLES = {"CUDA_MODULE_LOADING": "EAGER", "CUDA_DEVICE_MAX_CONNECTIONS": "32"}
 
 
+def set_driver_variables() -> None:
+    """Set what the driver reads from the environment; to be called before it starts."""
+    for name, value in DRIVER_VARIABLES.items():
+        os.environ.setdefault(name, value)
+    os.environ["CUDA_LAUNCH_BLOCKING"] = "0"  # whatever the user set: launches behind a closed gate would never return
+
+
 class DriverContext:
     """The device's primary context, which torch and TensorRT use as well.
 
@@ -64,12 +71,12 @@ class DriverContext:
         """Create the streams of all lanes; each in a green context of its own if `shares_pct` is given."""
         if shares_pct is not None:
             self._green = create_green_contexts(self._device, shares_pct)
-        streams = []
+        streams, self._streams = [], []
         for lane, priority in enumerate(priorities):
             handle = self._green_stream(lane, priority) if self._green else self._stream(priority)
+            self._streams.append(handle)
             granted = int(done(self._driver.cuStreamGetPriority(handle), "cuStreamGetPriority"))
             streams.append(LaneStream(handle, granted, self._green[lane].sm_count if self._green else None))
-        self._streams = [stream.handle for stream in streams]
         return streams
 
     def create_stream(self, urgent: bool = False) -> int:
@@ -103,8 +110,7 @@ class DriverContext:
 
 
 def _driver() -> Any:
-    for name, value in DRIVER_VARIABLES.items():
-        os.environ.setdefault(name, value)
+    set_driver_variables()
     try:
         from cuda.bindings import driver
 

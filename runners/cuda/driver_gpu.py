@@ -1,8 +1,10 @@
 """One NVIDIA GPU through the CUDA driver: see `cotenant.runners.cuda.gpu.Gpu`."""
 
+from contextlib import suppress
+
 from cotenant.runners.cuda.driver_context import DriverContext
 from cotenant.runners.cuda.driver_errors import done
-from cotenant.runners.cuda.gpu import Words
+from cotenant.runners.cuda.gpu import GpuError, Words
 from cotenant.runners.cuda.pinned_words import PinnedWords
 
 NOT_SUPPORTED = "CUDA_ERROR_NOT_SUPPORTED"
@@ -55,7 +57,12 @@ class DriverGpu(DriverContext):
             instance = done(self._driver.cuGraphInstantiate(graph, 0), "cuGraphInstantiate")
         finally:
             done(self._driver.cuGraphDestroy(graph), "cuGraphDestroy")
-        done(self._driver.cuGraphUpload(instance, stream), "cuGraphUpload")
+        try:
+            done(self._driver.cuGraphUpload(instance, stream), "cuGraphUpload")
+        except GpuError:
+            with suppress(GpuError):  # the first error tells more
+                self.destroy_graph(int(instance))
+            raise
         return int(instance)
 
     def launch_graph(self, graph: int, stream: int) -> None:

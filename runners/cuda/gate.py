@@ -24,6 +24,7 @@ class Gate:
         self._gpu = gpu
         self._words = gpu.words(1)
         self._epoch = 0
+        self._lock = threading.Lock()
         self.opened_early = 0  # how often patience ran out
 
     def next_hold(self) -> Hold:
@@ -36,12 +37,13 @@ class Gate:
         try:
             queue()
         finally:
-            self._open()
-            self._epoch += 1
+            with self._lock:
+                self._open()
+                self._epoch += 1
 
     def pass_through_watched(self, queue: Callable[[], None]) -> None:
         """Do the same where queueing might block; the gate opens early then."""
-        timer = threading.Timer(PATIENCE_S, self._open_early)
+        timer = threading.Timer(PATIENCE_S, self._open_early, [self._epoch + 1])
         timer.daemon = True
         timer.start()
         try:
@@ -52,6 +54,8 @@ class Gate:
     def _open(self) -> None:
         self._words.write(0, self._epoch + 1)
 
-    def _open_early(self) -> None:
-        self.opened_early += 1
-        self._open()
+    def _open_early(self, epoch: int) -> None:
+        with self._lock:  # the timer may fire as its epoch ends, and must not open the next
+            if epoch == self._epoch + 1:
+                self.opened_early += 1
+                self._open()

@@ -4,12 +4,12 @@ wait()   collect what has ended | feed the lanes' device queues | anchor if due 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from cotenant.models.errors import WorkError
 from cotenant.runners.cuda.anchors import Anchors, anchored_map
-from cotenant.runners.cuda.clock_map import LaneTimeline
+from cotenant.runners.cuda.clock_map import Anchor, LaneTimeline
 from cotenant.runners.cuda.gate import Gate
 from cotenant.runners.cuda.gpu import Gpu, GpuError, GpuLost, LaneStream, OutOfGpuMemory
 from cotenant.runners.cuda.host_clock import HostClock, MonotonicClock
@@ -48,7 +48,7 @@ class InProcessSession(LaneSession[LoadedEngine]):
         self._lanes = [CudaLane(gpu, self._stamps, stream.handle) for stream in streams]
         self._gate = Gate(gpu)
         self._anchors = Anchors(gpu, clock, self._stamps)
-        self._map = anchored_map(self._anchors.first())
+        self._map = anchored_map(self._first_anchors())
         self._timelines = [LaneTimeline(self._map) for _ in streams]
         self._lost: LaneLost | None = None
 
@@ -80,18 +80,26 @@ class InProcessSession(LaneSession[LoadedEngine]):
         self._stamps.close()
         self._gpu.close()
 
+    def _first_anchors(self) -> list[Anchor]:
+        try:
+            return self._anchors.first()
+        except BaseException:
+            with suppress(GpuError):  # the first error tells more
+                self._anchors.close()
+                self._stamps.close()
+            raise
+
     def _load(self, lane: int, engine: Engine, copies: bool, handle: int) -> LoadedEngine:
         stream, meta = self._lanes[lane].stream, read_meta(engine.folder)
+        name = f"engine {engine.engine_id} ({engine.model})"
         try:
             return load_engine(self._gpu, stream, engine.folder, meta, self._loader, self._seed, copies)
         except GpuLost as error:
-            self._lost = LaneLost(
-                lane, f"loading engine {engine.engine_id} ({engine.model}) broke its context: {error}"
-            )
+            self._lost = LaneLost(lane, f"loading {name} broke its context: {error}")
             raise self._lost from error
         except WorkError as error:
             kind = OutOfGpuMemory if isinstance(error, OutOfGpuMemory) else WorkError
-            raise kind(f"lane {lane} cannot load engine {engine.engine_id} ({engine.model}): {error}") from error
+            raise kind(f"lane {lane} cannot load {name}: {error}") from error
 
     def _unload(self, loaded: Loaded, resident: LoadedEngine) -> None:
         resident.close()
@@ -110,6 +118,7 @@ class InProcessSession(LaneSession[LoadedEngine]):
         self._feed()
 
     def _dispatch_together(self, held: Sequence[Submission[LoadedEngine]]) -> None:
+        self._turn()  # what has ended counts as on the device until it is collected
         self._anchor()  # the map may have run free, and while lanes run it would disturb them
         waiting: set[int] = set()
         for submission in held:
@@ -118,11 +127,7 @@ class InProcessSession(LaneSession[LoadedEngine]):
                 execution.hold = self._gate.next_hold()
                 waiting.add(submission.lane)
             self._lanes[submission.lane].submit(execution)
-        feed = partial(self._feed, behind_gate=True)
-        if all(submission.resident.captured for submission in held):
-            self._gate.pass_through(feed)
-        else:
-            self._gate.pass_through_watched(feed)
+        self._gate.pass_through_watched(partial(self._feed, behind_gate=True))
         self._feed()
 
     def _execution(self, submission: Submission[LoadedEngine]) -> Execution:

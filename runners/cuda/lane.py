@@ -1,11 +1,13 @@
 """One lane: what is submitted is queued on the host, and the next few executions of it on the device.
 
-stream  [hold] [delay] (m0 copies in) m1 [ graph ] m2 (copies out m3)    m = a stamp; copies only where asked for
-        gate    idle                   start      end
+stream  [starter] [gate] [delay] (m0 copies in) m1 [ graph ] m2 (copies out m3)    m = a stamp; copies where asked for
+                                                start      end
 
 The device's own queue is bounded: a launch blocks when it is full, and behind a closed gate that would be for ever.
-On an idle stream m1 would be taken at once and the host's next call be counted as execution: an execution that finds
-its lane idle is therefore queued behind a gate of the lane's own, which opens as soon as all of it is queued.
+On an idle stream m1 would be taken at once and the host's next call be counted as execution, and a lane that is busy
+as the host looks may be idle a call later: captured executions are therefore queued behind a gate of the lane's own,
+the starter, which opens as soon as all of it is queued. What waits for a gate that is closed for sure needs none; a
+launch that blocks there is let go as the watched gate opens early, and a starter before it would still be closed.
 """
 
 from collections import deque
@@ -18,6 +20,7 @@ from cotenant.runners.cuda.loading import LoadedEngine
 from cotenant.runners.cuda.stamps import Stamps
 
 DEPTH = 8  # executions on the device: the host may be away for as long as these take
+DEPTH_GATED = 2  # how many launches a queue takes behind a closed gate is nowhere promised
 # A network that could not be captured is hundreds of launches, and a device's queue holds about a thousand.
 PLAIN_DEPTH = 2
 PLAIN_DEPTH_GATED = 1
@@ -77,10 +80,10 @@ class CudaLane:
     def feed(self, behind_gate: bool = False) -> None:
         """Bring executions to the device as far as its queue may be filled; `behind_gate` = a gate is closed now."""
         while self._queued and len(self._flying) < _depth(self._queued[0].engine, behind_gate):
-            execution, idle = self._queued.popleft(), self._is_idle()
+            execution = self._queued.popleft()
             self._flying.append(execution)
-            if idle and execution.hold is None and execution.engine.captured:
-                execution.hold = self._starter.next_hold()
+            if execution.engine.captured and not (behind_gate and execution.hold is not None):
+                execution.hold = _both(self._starter.next_hold(), execution.hold)
                 self._starter.pass_through(partial(self._enqueue, execution))
             else:
                 self._enqueue(execution)
@@ -97,9 +100,6 @@ class CudaLane:
     def drop_queued(self) -> None:
         """Forget what has not reached the device."""
         self._queued.clear()
-
-    def _is_idle(self) -> bool:
-        return not self._flying or self._stamps.is_done(self._flying[-1].marks[-1])
 
     def _enqueue(self, execution: Execution) -> None:
         stream, engine, marks = self.stream, execution.engine, execution.marks
@@ -118,9 +118,18 @@ class CudaLane:
             marks.append(self._stamps.mark(stream))
 
 
+def _both(starter: Hold, gate: Hold | None) -> Hold:
+    def hold(stream: int) -> None:
+        starter(stream)
+        if gate is not None:
+            gate(stream)
+
+    return hold
+
+
 def _depth(engine: LoadedEngine, behind_gate: bool) -> int:
     if engine.captured:
-        return DEPTH
+        return DEPTH_GATED if behind_gate else DEPTH
     return PLAIN_DEPTH_GATED if behind_gate else PLAIN_DEPTH
 
 

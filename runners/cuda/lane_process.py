@@ -8,6 +8,7 @@ them to its clock. One loop, which never blocks while work is under way:
 It ends when the host closes the command pipe or dies, whatever is under way: the driver then ends that too.
 """
 
+import ctypes
 import json
 import os
 import select
@@ -38,6 +39,7 @@ from cotenant.runners.cuda.wire import (
     OUT_OF_MEMORY,
     READY,
     RUN,
+    SYNC,
     UNLOAD,
     UNLOADED,
     Frames,
@@ -45,6 +47,7 @@ from cotenant.runners.cuda.wire import (
 )
 
 POLL_NS = 20_000
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 DRIVER = "cotenant.runners.cuda.driver_gpu:DriverGpu"
 
 
@@ -118,6 +121,8 @@ class LaneProcess:
         elif kind == UNLOAD:
             self._engines.pop(handle).close()
             self._reply(Reply(UNLOADED))
+        elif kind == SYNC:
+            self._tell(self._anchors.renew(), idle=True)
 
     def _load(self, handle: int, order: dict[str, Any]) -> None:
         from pathlib import Path
@@ -166,8 +171,15 @@ def _done(timed: Timed) -> Reply:
     return Reply(DONE, timed.ticket, timed.start_ns, timed.end_ns, h2d_ns, d2h_ns)
 
 
+def _die_with_host() -> None:
+    """Let the kernel end this process with the thread that started it: while an engine loads, no pipe is looked at."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
 def main() -> None:
     """Run one lane."""
+    _die_with_host()
     commands, replies = map(int, sys.argv[1:3])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the host's to decide
     try:

@@ -110,14 +110,14 @@ class LoadedEngine:
     def _capture(self, stream: int) -> int:
         collects = gc.isenabled()
         gc.disable()  # a destructor that frees device memory would break the capture
-        self._gpu.begin_capture(stream)
         try:
-            self._executable.enqueue(stream)
-        except BaseException:
-            with suppress(WorkError):  # the stream must leave capture mode; the first error tells more
-                self._gpu.destroy_graph(self._gpu.end_capture(stream))
-            raise
-        else:
+            self._gpu.begin_capture(stream)
+            try:
+                self._executable.enqueue(stream)
+            except BaseException:
+                with suppress(WorkError):  # the stream must leave capture mode; the first error tells more
+                    self._gpu.destroy_graph(self._gpu.end_capture(stream))
+                raise
             return self._gpu.end_capture(stream)
         finally:
             if collects:

@@ -29,6 +29,7 @@ CONTROL = "nvidia-cuda-mps-control"
 PIPE, LOG = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
 SHARE = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+CONNECTIONS, CLIENT_CONNECTIONS = "CUDA_DEVICE_MAX_CONNECTIONS", "8"  # the driver's default
 PREFIX = "cotenant-mps-"
 OWNED = "owned"
 BASE_CHARACTERS_MAX = 48  # a Unix socket's path has at most 107 characters, and those of MPS lie below ours
@@ -65,8 +66,12 @@ class MpsDaemon:
         return {PIPE: str(self.folder / "pipe"), LOG: str(self.folder / "log"), VISIBLE: self.device_id}
 
     def client(self, share_pct: float | None) -> dict[str, str]:
-        """Return what a client adds to its environment; `share_pct` of the multiprocessors at most, None = all."""
-        return self.environment | ({} if share_pct is None else {SHARE: f"{share_pct:g}"})
+        """Return what a client adds to its environment; `share_pct` of the multiprocessors at most, None = all.
+
+        Clients draw their connections from one pool, so they ask for fewer than a process alone does.
+        """
+        share = {} if share_pct is None else {SHARE: f"{share_pct:g}"}
+        return self.environment | {CONNECTIONS: CLIENT_CONNECTIONS} | share
 
 
 @contextmanager

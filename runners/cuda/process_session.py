@@ -1,22 +1,21 @@
 """A session of lanes in processes of their own: each has its CUDA context, and they share the device's global timer.
 
 gate   the host names an instant, ahead by what commands need to arrive; each lane's stream holds until then
-clock  lanes send anchors of the global timer; one map, in the host, for all of them
+clock  lanes at work send anchors of the global timer; one map, in the host, for all; before a gate it is renewed
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cotenant.models.errors import WorkError
 from cotenant.runners.cuda.anchors import anchored_map
 from cotenant.runners.cuda.clock_map import Anchor, LaneTimeline
+from cotenant.runners.cuda.gate_lags import GateLags
 from cotenant.runners.cuda.gpu import LaneStream, OutOfGpuMemory
 from cotenant.runners.cuda.host_clock import MonotonicClock
 from cotenant.runners.cuda.lane_handle import LaneHandle, await_readable
-from cotenant.runners.cuda.lane_process import DRIVER, Settings
 from cotenant.runners.cuda.lane_session import LaneSession, Submission
 from cotenant.runners.cuda.wire import (
     ANCHOR,
@@ -26,18 +25,19 @@ from cotenant.runners.cuda.wire import (
     LOADED,
     NONE,
     OUT_OF_MEMORY,
-    READY,
     RUN,
+    SYNC,
     UNLOAD,
     UNLOADED,
     Command,
     Reply,
 )
-from cotenant.runners.protocol import Completion, Engine, Lane, Loaded
+from cotenant.runners.protocol import Completion, Engine, Loaded
 
-START_TIMEOUT_S = 120.0
 LOAD_TIMEOUT_S = 600.0
+SYNC_TIMEOUT_S = 15.0  # longer than a lane looks for its stamp, so that the lane says what is wrong
 GATE_AHEAD_NS = 3_000_000  # a command reaches its lane within some 100 us, and its launches take about as long
+GATE_AHEAD_EACH_NS = 30_000  # commands are sent one after the other
 FIRST_WORK_NS = 3_000_000  # an idle lane's anchor belongs to the beginning of work if it comes within this
 LONGEST_PAUSE_S = 0.05
 
@@ -68,6 +68,7 @@ class ProcessSession(LaneSession[RemoteEngine]):
         anchors = [_anchor(reply) for replies in ready for reply in replies if reply.kind == ANCHOR]
         self._map = anchored_map(sorted(anchors, key=lambda anchor: anchor.device_ns))
         self._timelines = [LaneTimeline(self._map) for _ in lanes]
+        self._gate_lags = GateLags()
         self._under_way = [0] * len(lanes)
         self._busy_since_ns = self.now_ns()  # when there was work again after none
 
@@ -75,6 +76,11 @@ class ProcessSession(LaneSession[RemoteEngine]):
     def clock_error_ns(self) -> int:
         """Error bar of a stamp on the session's clock: the timer's tick and the mapping's error."""
         return self._map.error_ns + self.tick_ns
+
+    @property
+    def worst_gate_lag_ns(self) -> int | None:
+        """Longest time from a gate's instant to the first execution on a lane that was idle; None = no gate so far."""
+        return self._gate_lags.worst_ns
 
     @property
     def host_has_own_core(self) -> bool:
@@ -118,11 +124,25 @@ class ProcessSession(LaneSession[RemoteEngine]):
         self._under_way[lane] += 1
 
     def _dispatch_together(self, held: Sequence[Submission[RemoteEngine]]) -> None:
-        start_timer_ns = self._map.to_device(self.now_ns() + GATE_AHEAD_NS)
-        waiting: set[int] = set()
+        self._turn()
+        if not any(self._under_way):
+            self._renew_map(held[0].lane)
+        start_timer_ns = self._map.to_device(self.now_ns() + GATE_AHEAD_NS + len(held) * GATE_AHEAD_EACH_NS)
+        firsts = {each.lane: each for each in reversed(held)}
+        for lane, submission in firsts.items():
+            if not self._under_way[lane]:
+                delay_ns = self._map.device_length_ns(submission.delay_ns)
+                self._gate_lags.expect(submission.ticket, start_timer_ns + delay_ns)
+            self._dispatch(submission, start_timer_ns)
         for submission in held:
-            self._dispatch(submission, 0 if submission.lane in waiting else start_timer_ns)
-            waiting.add(submission.lane)
+            if submission is not firsts[submission.lane]:
+                self._dispatch(submission)
+
+    def _renew_map(self, lane: int) -> None:
+        """Relate the clocks now: idle lanes send no anchors, and the map has run free since they had work."""
+        self._lanes[lane].send(Command(SYNC, 0, 0, 0, 0))
+        for reply in self._lanes[lane].receive_until((ANCHOR,), SYNC_TIMEOUT_S):
+            self._take(lane, reply)
 
     def _turn(self) -> None:
         for lane in self._lanes:
@@ -134,9 +154,11 @@ class ProcessSession(LaneSession[RemoteEngine]):
     def _take(self, lane: int, reply: Reply) -> None:
         if reply.kind == ANCHOR:
             anchor = _anchor(reply)
-            self._map.add(anchor, idle=bool(reply.ticket) and anchor.host_ns < self._busy_since_ns + FIRST_WORK_NS)
+            begins = not any(self._under_way) or anchor.host_ns < self._busy_since_ns + FIRST_WORK_NS
+            self._map.add(anchor, idle=bool(reply.ticket) and begins)
         elif reply.kind == DONE:
             start_ns, end_ns = self._timelines[lane].place(reply.first_ns, reply.second_ns)
+            self._gate_lags.note(reply.ticket, reply.first_ns - max(0, reply.h2d_ns))
             copies = (None if each == NONE else each for each in (reply.h2d_ns, reply.d2h_ns))
             self._completed.append(Completion(reply.ticket, lane, start_ns, end_ns, None, *copies))
             self._under_way[lane] -= 1
@@ -159,31 +181,3 @@ class ProcessSession(LaneSession[RemoteEngine]):
 
 def _anchor(reply: Reply) -> Anchor:
     return Anchor(reply.first_ns, reply.second_ns, reply.h2d_ns)
-
-
-@contextmanager
-def opened(
-    device_index: int,
-    lanes: Sequence[Lane],
-    loader: str,
-    environment: Sequence[Mapping[str, str]],
-    seed: int,
-    gpu: str = DRIVER,
-) -> Iterator[ProcessSession]:
-    """Open a session; see `cotenant.runners.cuda.session.open_processes`. `gpu` names what opens the device."""
-    handles: list[LaneHandle] = []
-    try:
-        for index, (lane, variables) in enumerate(zip(lanes, environment, strict=True)):
-            settings = Settings(device_index, lane.priority, loader, seed, gpu)
-            handles.append(LaneHandle(index, asdict(settings), variables))
-        session = ProcessSession(handles, [each.receive_until((READY,), START_TIMEOUT_S) for each in handles])
-    except BaseException:
-        for handle in handles:
-            handle.close(at_once=True)
-        raise
-    try:
-        yield session
-    except BaseException:
-        session.close(at_once=True)
-        raise
-    session.close(at_once=False)

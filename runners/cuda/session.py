@@ -71,7 +71,7 @@ def open_processes(
         UserError: A share that this isolation cannot give.
         WorkError: A lane's process cannot start or cannot open the device.
     """
-    from cotenant.runners.cuda.process_session import opened
+    from cotenant.runners.cuda.process_opening import opened
 
     _check(lanes, "mps" if takes_shares else "processes", takes_shares)
     if len(environment) != len(lanes):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 # host -> lane: kind, ticket, handle, start_timer_ns (0 = at once), delay_ns, bytes of the body that follows
 COMMAND = struct.Struct("<6q")
-LOAD, UNLOAD, RUN = range(3)
+LOAD, UNLOAD, RUN, SYNC = range(4)  # SYNC: an idle lane answers with an ANCHOR taken now
 
 # lane -> host: kind, ticket, first_ns, second_ns, h2d_ns, d2h_ns, bytes of the body that follows
 REPLY = struct.Struct("<7q")

@@ -24,6 +24,7 @@ class IRuntimeConfig(Protocol):
     """How an execution context works: lanes capture graphs themselves."""
 
     cuda_graph_strategy: Any
+    dynamic_shapes_kernel_specialization_strategy: Any
 
     def set_execution_context_allocation_strategy(self, strategy: Any) -> None: ...
 
@@ -40,6 +41,12 @@ class CudaGraphStrategy(Protocol):
     DISABLED: Any
 
 
+class DynamicShapesKernelSpecializationStrategy(Protocol):
+    """When kernels are made for a shape that was dynamic at build."""
+
+    EAGER: Any
+
+
 class IExecutionContext(Protocol):
     """One user of an engine."""
 
@@ -52,3 +59,4 @@ class Module(Protocol):
     ComputeCapability: Any
     BuilderFlag: BuilderFlag
     CudaGraphStrategy: CudaGraphStrategy
+    DynamicShapesKernelSpecializationStrategy: DynamicShapesKernelSpecializationStrategy

@@ -40,7 +40,11 @@ class SharedEngine:
     def _rtx_config(self, strategy: Any) -> api_rtx.IRuntimeConfig:
         config = cast(api_rtx.ICudaEngine, self.engine).create_runtime_config()
         config.set_execution_context_allocation_strategy(strategy)
-        config.cuda_graph_strategy = cast(api_rtx.Module, self.trt).CudaGraphStrategy.DISABLED  # lanes capture
+        trt = cast(api_rtx.Module, self.trt)
+        config.cuda_graph_strategy = trt.CudaGraphStrategy.DISABLED  # lanes capture
+        # not in the background: a captured graph would keep the kernels that were there first
+        eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        config.dynamic_shapes_kernel_specialization_strategy = eager
         return config
 
 

@@ -9,6 +9,7 @@ for captures of its own; for those of the lanes, every execution takes its memor
 alone (`torch.cuda.use_mem_pool`), where the executions before the capture have left blocks of all the sizes needed.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,10 @@ from cotenant.runners.torch_cuda.graph import read_graph
 from cotenant.runners.torch_cuda.library import torch_build, torch_module
 from cotenant.runners.torch_cuda.program import IMAGE_RANK, Program, translated
 
+LOG = logging.getLogger("cotenant.runners")
+# Graphs that torch captured on a lane's stream: resetting one would free the stream's cuBLAS workspaces, to which other
+# engines' graphs on that stream refer. They are few, and go with the process.
+_KEPT: list[Any] = []
 LOST = ("illegal memory access", "device-side assert", "unspecified launch failure", "misaligned address", "ECC error")
 TOO_OLD = "no kernel image is available"
 ERROR_CHARACTERS = 300
@@ -82,6 +87,8 @@ class TorchExecutable:
 
     def close(self) -> None:
         """Free everything and give the memory back to the driver, where other libraries can have it."""
+        if self._own_graph is not None:
+            _KEPT.append(self._own_graph)
         self._own_graph = self._resident = self._pool = None
         self.inputs = self.outputs = ()
         with _told(self._torch):
@@ -106,8 +113,10 @@ class TorchExecutable:
         try:
             with self._torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 self._resident.run()
-        except RuntimeError:
+        except RuntimeError as refusal:
+            del graph  # it may hold the allocator in capture mode
             self._torch.cuda.synchronize()
+            LOG.warning("torch could not capture it either, its calls are queued one by one: %s", refusal)
             return
         self._own_graph = graph
 

@@ -56,7 +56,7 @@ def test_every_command_about_a_model_knows_which_there_are(cotenant: Cotenant, c
         ({"experiments": "pair"}, ["experiments", "list"]),
         ({"lanes": 0}, ["lanes"]),
         ({"precision": "fp8"}, ["precision", "fp16"]),
-        ({"runner": "tensorflow"}, ["tensorflow", "onnxruntime-cpu"]),
+        ({"runner": "tensorflow"}, ["tensorflow", "'tensorrt'"]),
         ({"device": "gpu7"}, ["gpu7", "cpu"]),
         ({"quality": {"look_quads": [8, 2]}}, ["look_quads", "rising"]),
         ({"quality": {"look_quads": 8}}, ["quality.look_quads", "a list, as in [8]"]),

@@ -43,6 +43,7 @@ class ModelGpu:
         self._captures: dict[int, list[Operation]] = {}
         self._broken_captures: set[int] = set()
         self._host_memory: set[int] = set()
+        self._lane_streams: list[int] = []
         self._broken: str | None = None
         self._ends_delays = False
         self.isolation_observed = "processes" if alone else "streams"
@@ -68,6 +69,7 @@ class ModelGpu:
 
     def lane_streams(self, priorities: list[int], shares_pct: list[float | None] | None) -> list[LaneStream]:
         streams = [LaneStream(self.create_stream(), max(-5, min(0, each)), None) for each in priorities]
+        self._lane_streams = [each.handle for each in streams]
         if shares_pct is None:
             return streams
         self.isolation_observed = "green-contexts"
@@ -229,6 +231,8 @@ class ModelGpu:
 
     def close(self) -> None:
         self._call()
+        for stream in self._lane_streams:
+            self.streams.remove(stream)
         if self._graphs or self._host_memory:
             raise ModelFault("graphs or host memory were left behind")
 

@@ -55,6 +55,10 @@ class Streams:
     def push(self, stream: int, operation: Operation) -> None:
         self._queues[stream].append(operation)
 
+    @property
+    def count(self) -> int:
+        return len(self._queues)
+
     def length(self, stream: int) -> int:
         return len(self._queues[stream])
 

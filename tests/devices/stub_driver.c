@@ -25,7 +25,8 @@ struct launch { struct function *function; u64 arguments[6]; u32 blocks, threads
 struct graph { u32 magic; int count; int uploaded; struct launch launches[64]; };
 enum { STREAM = 0x51, EVENT = 0x52, FUNCTION = 0x53, GRAPH = 0x54, SMS = 16, GROUP = 2 };
 
-static int current = 0, device_memory = 0;
+static int current = 0, device_memory = 0, left = 0, streams_made = 0; /* left = streams, events and graphs that live */
+int stub_left(void) { return left; }
 static void *const context = &current;
 
 static u64 now_ns(void) {
@@ -70,7 +71,10 @@ static void execute(const struct launch *launch) {
   }
 }
 
-int cuInit(u32 flags) { return flags ? 1 : 0; }
+int cuInit(u32 flags) {
+  const char *blocking = getenv("CUDA_LAUNCH_BLOCKING");
+  return NEED(!blocking || !strcmp(blocking, "0")), flags ? 1 : 0;
+}
 int cuDriverGetVersion(int *version) { return *version = 13000, 0; }
 int cuDeviceGetCount(int *count) { return *count = 1, 0; }
 int cuDeviceGet(int *device, int ordinal) { return ordinal ? 101 : (*device = 0, 0); }
@@ -94,6 +98,9 @@ int cuDeviceGetAttribute(int *value, int attribute, int device) {
 
 static int stream_new(void **made, u32 flags, int priority, int green) {
   NEED(current && flags == 1);
+  const char *limit = getenv("STUB_STREAMS");
+  if (limit && ++streams_made > atoi(limit)) return 2;
+  ++left;
   struct stream *stream = calloc(1, sizeof *stream);
   *stream = (struct stream){STREAM, priority < -5 ? -5 : priority > 0 ? 0 : priority, green, 0, 0};
   return *made = stream, 0;
@@ -103,7 +110,7 @@ int cuStreamGetPriority(void *stream, int *priority) { return *priority = stream
 int cuStreamSynchronize(void *stream) { return stream_of(stream)->capturing ? 900 : 0; }
 int cuStreamIsCapturing(void *stream, int *status) { return *status = stream_of(stream)->capturing, 0; }
 int cuStreamGetGreenCtx(void *stream, void **green) { return *green = (void *)(u64)stream_of(stream)->green, 0; }
-int cuStreamDestroy(void *stream) { stream_of(stream)->magic = 0; free(stream); return 0; }
+int cuStreamDestroy(void *stream) { --left, stream_of(stream)->magic = 0; free(stream); return 0; }
 int cuStreamWaitValue32(void *stream, DevicePtr address, u32 value, u32 flags) {
   NEED(stream_of(stream) && address % 4 == 0 && value > 0 && flags == 0);
   return getenv("STUB_NO_WAIT") ? 801 : (*(volatile u32 *)address, 0);
@@ -113,9 +120,10 @@ int cuEventCreate(void **made, u32 flags) {
   NEED(flags == 0);
   struct event *event = calloc(1, sizeof *event);
   event->magic = EVENT;
+  ++left;
   return *made = event, 0;
 }
-int cuEventDestroy(struct event *event) { return NEED(event->magic == EVENT), event->magic = 0, free(event), 0; }
+int cuEventDestroy(struct event *event) { return NEED(event->magic == EVENT), event->magic = 0, free(event), --left, 0; }
 int cuEventRecord(struct event *event, void *stream) {
   NEED(event->magic == EVENT && stream_of(stream)->magic == STREAM);
   return event->at_ns = now_ns(), 0;
@@ -144,18 +152,22 @@ int cuStreamEndCapture(void *handle, struct graph **graph) {
 int cuGraphInstantiateWithFlags(struct graph **made, struct graph *graph, u64 flags) {
   NEED(graph->magic == GRAPH && flags == 0);
   *made = malloc(sizeof *graph);
+  ++left;
   return memcpy(*made, graph, sizeof *graph), 0;
 }
 int cuGraphDestroy(struct graph *graph) { return NEED(graph->magic == GRAPH), graph->magic = 0, free(graph), 0; }
 int cuGraphUpload(struct graph *graph, void *stream) {
-  return NEED(graph->magic == GRAPH && stream_of(stream)), graph->uploaded = 1, 0;
+  NEED(graph->magic == GRAPH && stream_of(stream));
+  return getenv("STUB_NO_UPLOAD") ? 2 : (graph->uploaded = 1, 0);
 }
 int cuGraphLaunch(struct graph *graph, void *stream) {
   NEED(graph->magic == GRAPH && graph->uploaded && !stream_of(stream)->capturing);
   for (int i = 0; i < graph->count; ++i) execute(&graph->launches[i]);
   return 0;
 }
-int cuGraphExecDestroy(struct graph *graph) { return NEED(graph->magic == GRAPH), graph->magic = 0, free(graph), 0; }
+int cuGraphExecDestroy(struct graph *graph) {
+  return NEED(graph->magic == GRAPH), graph->magic = 0, free(graph), --left, 0;
+}
 
 int cuMemHostAlloc(void **made, size_t bytes, u32 flags) {
   NEED(bytes > 0 && (flags == 0 || flags == 3));

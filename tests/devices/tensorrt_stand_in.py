@@ -117,6 +117,7 @@ class Context:
 
 class RuntimeConfig:
     cuda_graph_strategy: Any = None
+    dynamic_shapes_kernel_specialization_strategy: Any = None
 
     def __init__(self) -> None:
         self.strategy: Any = None
@@ -147,6 +148,8 @@ class CudaEngine:
     def create_execution_context(self, how: Any) -> Context:
         if isinstance(how, RuntimeConfig):
             assert how.cuda_graph_strategy is self._trt.CudaGraphStrategy.DISABLED
+            eager = self._trt.DynamicShapesKernelSpecializationStrategy.EAGER
+            assert how.dynamic_shapes_kernel_specialization_strategy is eager
             how = how.strategy
         assert how is self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
         self._trt.contexts.append(Context(self._trt))
@@ -159,6 +162,7 @@ class TensorRtModule:
     __version__ = "1.7.1.116"
     TensorIOMode = Enum("TensorIOMode", ["INPUT", "OUTPUT"])
     CudaGraphStrategy = Enum("CudaGraphStrategy", ["DISABLED", "WHOLE_GRAPH_CAPTURE"])
+    DynamicShapesKernelSpecializationStrategy = Enum("DynamicShapesKernelSpecializationStrategy", ["LAZY", "EAGER"])
     ExecutionContextAllocationStrategy = Enum("ExecutionContextAllocationStrategy", ["STATIC", "USER_MANAGED"])
 
     class ILogger:

@@ -1,6 +1,7 @@
 """Engines that take a known time, for CUDA lanes on the model GPU and on a real one."""
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from cotenant.runners.engine_cache import Built, obtain
 from cotenant.runners.protocol import Engine
 
 LOADER = "timed_engine:load"
-MANNERS = ("plain", "refuses", "allocates", "out_of_memory", "torn")
+MANNERS = ("plain", "refuses", "allocates", "out_of_memory", "torn", "hangs")
 
 
 def timed_engine(cache: Path, work_ns: int, kernels: int = 1, manner: str = "plain", copied_bytes: int = 0) -> Engine:
     """Return a cached engine whose execution takes `work_ns` alone.
 
-    Manners: `refuses` and `allocates` cannot be captured, `out_of_memory` and `torn` cannot be loaded.
+    Manners: `refuses` and `allocates` cannot be captured, `out_of_memory` and `torn` cannot be loaded,
+    `hangs` writes a file `loading` beside it as it begins to load and never ends.
     """
     assert manner in MANNERS
     facts = {"work_ns": work_ns, "kernels": kernels, "manner": manner, "copied_bytes": copied_bytes}
@@ -40,6 +42,9 @@ def load(request: LoadRequest) -> Executable:
         raise OutOfGpuMemory("cuMemAlloc returned CUDA_ERROR_OUT_OF_MEMORY")
     if manner == "torn":
         raise WorkError("the plan was cut short")
+    if manner == "hangs":
+        (request.folder.parent / "loading").touch()
+        time.sleep(3600)
     if request.device_index >= model_gpu.FIRST_INDEX:
         return OnModel(request, model_gpu.opened[request.device_index])
     return OnDriver(request)

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from cotenant.models.errors import UserError
 from cotenant.profiler.campaign.spec import CampaignSpec, load_spec, parse_spec, ready_campaigns
@@ -98,3 +100,28 @@ def test_bad_yaml_and_unknown_names_get_one_line(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=line) as caught:
             load_spec(name)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("runner", "models", "precision"),
+    [
+        ("onnxruntime-cpu", ["resnet18"], "fp32"),
+        ("simulated", ["resnet18"], "fp32"),
+        ("tensorrt", ["resnet18"], "fp16"),
+        ("torch-cuda", ["resnet18", "file:{net}"], "fp32"),
+        ("torch-cuda", ["file:missing.onnx"], "fp16"),
+    ],
+)
+def test_a_spec_that_names_no_precision_gets_that_of_its_runner_or_of_the_users_file(
+    runner: str, models: list[str], precision: str, tmp_path: Path
+) -> None:
+    net = tmp_path / "net.onnx"
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), net)
+    named = [name.format(net=net) for name in models]
+    assert parse_spec({"name": "t", "runner": runner, "engines": {"models": named}}, "t").precision == precision

@@ -183,24 +183,6 @@ def test_anchors_of_a_device_bracket_its_clock(timer: bool) -> None:
     assert anchors.poll() is not None
 
 
-def test_a_stamp_that_comes_late_blocks_nobody() -> None:
-    gpu = ModelGpu(clock=VirtualClock())
-    stamps = EventStamps(gpu)
-    anchors = Anchors(gpu, gpu.clock, stamps)
-    anchors.first()
-    gpu.clock.pause(2 * S)
-    gpu.launch_delay(anchors._stream, 50 * MS)  # as if the device were busy with another process
-    began_ns = gpu.clock.now_ns()
-    assert anchors.poll() is None
-    assert gpu.clock.now_ns() - began_ns < 1 * MS
-    gpu.clock.pause(60 * MS)
-    late = anchors.poll()
-    assert late is not None
-    assert late.rtt_ns > 50 * MS
-    gpu.clock.pause(2 * S)
-    assert anchors.poll() is not None
-
-
 def test_the_tick_of_the_global_timer_is_measured() -> None:
     assert timer_tick_ns(ModelGpu(clock=VirtualClock(), traits=Traits(timer_tick_ns=1_024))) == 1_024
 

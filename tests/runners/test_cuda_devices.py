@@ -1,6 +1,7 @@
 """GPUs as devices: what NVML and the CUDA driver answer, and each way in which one of them may not answer."""
 
 import inspect
+import sys
 from typing import Any
 
 import pytest
@@ -54,6 +55,12 @@ def test_peaks_of_the_data_sheet_are_told_for_known_cards_only() -> None:
     assert known.device.datasheet_flop_per_s == sheet.peak_flop_per_s.fp32_vector
     assert known.device.datasheet_dram_bytes_per_s == sheet.dram_bytes_per_s
     assert (unknown.device.datasheet_flop_per_s, unknown.device.datasheet_dram_bytes_per_s) == (None, None)
+
+
+def test_a_known_card_is_told_where_device_files_cannot_be_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cotenant.runners.simulated.device_file", None)  # as where pydantic is missing
+    (gpu,) = surveyed(Machine([Card("NVIDIA H200")])).gpus
+    assert gpu.device.datasheet_flop_per_s is None
 
 
 @pytest.mark.parametrize("name", devices.DATASHEETS)

@@ -105,6 +105,37 @@ def test_streams(library: Path, tmp_path: Path, variables: dict[str, str]) -> No
     assert all(2.0 <= span < 4.0 for span in told["spans_ms"])
 
 
+def test_the_user_cannot_make_launches_block(library: Path, tmp_path: Path) -> None:
+    assert facts(library, tmp_path, STREAMS, CUDA_LAUNCH_BLOCKING="1")["captured"] == [True, True]
+
+
+LEFT = """
+import ctypes
+failed = captured = None
+try:
+    with open_in_process(0, [Lane(), Lane()], "streams", LOADER) as session:
+        session.load(0, timed_engine(cache, 2 * MS))
+        captured = [mode.captured for mode in session.launch_modes()]
+except Exception as error:
+    failed = str(error)
+print(json.dumps([failed, captured, ctypes.CDLL("libcuda.so.1").stub_left()]))
+"""
+
+
+def test_nothing_is_left_on_the_device(library: Path, tmp_path: Path) -> None:
+    assert facts(library, tmp_path, LEFT) == [None, [True], 0]
+
+
+def test_streams_that_cannot_all_be_made_are_given_back(library: Path, tmp_path: Path) -> None:
+    failed, _, left = facts(library, tmp_path, LEFT, STUB_STREAMS="1")
+    assert "cuStreamCreateWithPriority" in failed
+    assert left == 0
+
+
+def test_a_graph_that_cannot_be_uploaded_is_given_back(library: Path, tmp_path: Path) -> None:
+    assert facts(library, tmp_path, LEFT, STUB_NO_UPLOAD="1") == [None, [False], 0]
+
+
 GREEN = """
 with open_in_process(0, [Lane(share_pct=75), Lane(share_pct=25)], "green-contexts", LOADER) as session:
     print(json.dumps(run(session)))

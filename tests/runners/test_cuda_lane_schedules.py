@@ -148,5 +148,5 @@ def test_what_the_device_holds_is_bounded(cache: Path) -> None:
     done = 0
     while done < 20 * DEPTH:
         done += len(session.wait(session.now_ns() + HANG_NS))
-    assert gpu.most_queued <= 5 * DEPTH  # graph of one kernel with its two markers, and two events
+    assert gpu.most_queued <= 6 * DEPTH  # the starter, graph of one kernel with its two markers, and two events
     session.close()

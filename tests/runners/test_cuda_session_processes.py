@@ -21,7 +21,8 @@ from cotenant.models.errors import WorkError
 from cotenant.runners.cuda.gpu import OutOfGpuMemory
 from cotenant.runners.cuda.lane_handle import CLOSE_GRACE_S
 from cotenant.runners.cuda.lane_process import DRIVER
-from cotenant.runners.cuda.process_session import GATE_AHEAD_NS, ProcessSession, opened
+from cotenant.runners.cuda.process_opening import opened
+from cotenant.runners.cuda.process_session import GATE_AHEAD_NS, ProcessSession
 from cotenant.runners.protocol import Completion, Engine, Lane, LaneLost, Loaded
 
 MODEL = "model_gpu:ModelGpu"
@@ -98,6 +99,15 @@ def test_a_gate_starts_processes_together(rig: Rig, session: ProcessSession, pai
         assert min(first.start_ns, second.start_ns) >= inside_ns + GATE_AHEAD_NS // 2  # at the named instant
         apart.append(abs(first.start_ns - second.start_ns))
     assert min(apart) < (5 * US if rig.gpu == MODEL else 300 * US)  # the model keeps the instant exactly
+
+
+def test_a_gate_of_idle_lanes_relates_the_clocks_first(session: ProcessSession, pair: tuple[Loaded, Loaded]) -> None:
+    with session.gate():
+        session.submit(1, pair[1])
+        inside_ns = session.now_ns()
+    assert session._map.last.host_ns > inside_ns  # nothing else has been read since
+    collect(session, 1)
+    assert session.worst_gate_lag_ns is not None
 
 
 def test_a_gate_that_fails_starts_nothing(session: ProcessSession, pair: tuple[Loaded, Loaded]) -> None:
@@ -218,7 +228,7 @@ def test_lanes_get_their_environment(rig: Rig, tmp_path: Path) -> None:
 HOST = """
 import sys, time, psutil
 from pathlib import Path
-from cotenant.runners.cuda.process_session import opened
+from cotenant.runners.cuda.process_opening import opened
 from cotenant.runners.protocol import Lane
 from timed_engine import LOADER, timed_engine
 with opened(int(sys.argv[1]), [Lane(), Lane()], LOADER, [{}, {}], 0, sys.argv[2]) as session:
@@ -256,6 +266,36 @@ def test_no_lane_outlives_a_host_that_was_killed(host: subprocess.Popen[str]) ->
     while any(alive(lane) for lane in lanes):
         assert time.monotonic() < deadline_s, "lanes live on without their host"
         time.sleep(0.02)
+
+
+LOADING_HOST = """
+import sys, psutil
+from pathlib import Path
+from cotenant.runners.cuda.process_opening import opened
+from cotenant.runners.protocol import Lane
+from timed_engine import LOADER, timed_engine
+with opened(int(sys.argv[1]), [Lane()], LOADER, [{}], 0, sys.argv[2]) as session:
+    print(*[child.pid for child in psutil.Process().children()], flush=True)
+    session.load(0, timed_engine(Path(sys.argv[3]), 1_000_000, manner="hangs"))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with the one that started it")
+def test_a_lane_that_loads_does_not_outlive_a_host_that_was_killed(rig: Rig, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", LOADING_HOST, str(rig.device_index), rig.gpu, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as host:
+        assert host.stdout is not None
+        lane = psutil.Process(int(host.stdout.readline()))
+        while not list(tmp_path.rglob("loading")):
+            assert host.poll() is None
+            time.sleep(0.02)
+        host.kill()
+    try:
+        lane.wait(10)
+    finally:
+        if lane.is_running():
+            lane.kill()
 
 
 def alive(process: psutil.Process) -> bool:

@@ -11,7 +11,7 @@ from cotenant.profiler.gpu_check.machine import ROOT
 CONTRACT = "tests/runners/test_contract.py"
 GPU_MARK = "mark.gpu"
 RUNNERS = ("torch-cuda", "tensorrt")
-ONE_TEST_S = 50
+ONE_TEST_S = 90
 RESERVE_S = 8.0
 REASON_CHARACTERS = 400
 SHOWN = 5  # failed tests in the part's reason; all of them stand in `failed`
@@ -68,7 +68,9 @@ def measure(facts: Facts) -> None:
     os.chdir(ROOT)
     recorder = Recorder(facts)
     scratch = facts.folder / "parts" / f"{facts.part}.tmp"
-    always = [*("-p", "no:cacheprovider", "-v", "--tb=short", f"--basetemp={scratch}"), f"--timeout={ONE_TEST_S}"]
+    # warnings are errors only for the pinned versions of libraries
+    always = [*("-p", "no:cacheprovider", "-W", "default", "-v", "--tb=short"), f"--basetemp={scratch}"]
+    always.append(f"--timeout={ONE_TEST_S}")
     code = int(pytest.main([*always, *_selection(facts.argument)], plugins=[recorder]))
     facts.note(exit_code=code, runs=None, stopped=NO_TIME if facts.left_s < RESERVE_S else None)
     if code in (0, NO_TESTS) and not recorder.counts["passed"]:
@@ -82,6 +84,8 @@ def measure(facts: Facts) -> None:
 def _selection(argument: str) -> list[str]:
     if argument == "contract":
         return [CONTRACT, "-k", " or ".join(RUNNERS)]
+    if argument == "torch":
+        return ["--gpu", "-m", "gpu", "tests/runners/test_torch_cuda_gpu.py"]
     return ["--gpu", "-m", "gpu", *(str(path) for path in marked_files(ROOT / "tests"))]
 
 
