@@ -1,4 +1,4 @@
-"""A runner whose lanes are those of `runners.cuda` on the model GPU: experiments and campaigns run on them as on a GPU."""
+"""A runner whose lanes are those of `runners.cuda` on the model GPU: campaigns run on them as on a GPU."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
