@@ -61,6 +61,7 @@ def _start(part: Part, folder: Path, mark: str, said: Any) -> "subprocess.Popen[
             **DRIVER_VARIABLES,
             "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
             **os.environ,
+            "CUDA_LAUNCH_BLOCKING": "0",  # a launch that waits for its end would wait for ever behind a gate
             "PYTHONPATH": _import_path(),
             "PYTHONFAULTHANDLER": "1",
             MARK: mark,

@@ -9,13 +9,14 @@ from functools import partial
 
 from cotenant.models.errors import WorkError
 from cotenant.runners.cuda.anchors import Anchors, anchored_map
-from cotenant.runners.cuda.clock_map import Anchor, LaneTimeline
+from cotenant.runners.cuda.clock_map import LaneTimeline
 from cotenant.runners.cuda.gate import Gate
 from cotenant.runners.cuda.gpu import Gpu, GpuError, GpuLost, LaneStream, OutOfGpuMemory
 from cotenant.runners.cuda.host_clock import HostClock, MonotonicClock
 from cotenant.runners.cuda.lane import CudaLane, Execution
 from cotenant.runners.cuda.lane_session import LaneSession, Submission
 from cotenant.runners.cuda.loading import LoadedEngine, load_engine
+from cotenant.runners.cuda.stamp_pairs import stamp_pair_ns
 from cotenant.runners.cuda.stamps import EventStamps
 from cotenant.runners.engine_cache import read_meta
 from cotenant.runners.protocol import Completion, Engine, Lane, LaneLost, Loaded
@@ -48,7 +49,14 @@ class InProcessSession(LaneSession[LoadedEngine]):
         self._lanes = [CudaLane(gpu, self._stamps, stream.handle) for stream in streams]
         self._gate = Gate(gpu)
         self._anchors = Anchors(gpu, clock, self._stamps)
-        self._map = anchored_map(self._first_anchors())
+        try:
+            self._map = anchored_map(self._anchors.first())
+            self.stamp_pair_ns = stamp_pair_ns(gpu, self._stamps, streams[0].handle)  # what an empty span shows
+        except BaseException:
+            with suppress(GpuError):  # the first error tells more
+                self._anchors.close()
+                self._stamps.close()
+            raise
         self._timelines = [LaneTimeline(self._map) for _ in streams]
         self._lost: LaneLost | None = None
 
@@ -79,15 +87,6 @@ class InProcessSession(LaneSession[LoadedEngine]):
         self._anchors.close()
         self._stamps.close()
         self._gpu.close()
-
-    def _first_anchors(self) -> list[Anchor]:
-        try:
-            return self._anchors.first()
-        except BaseException:
-            with suppress(GpuError):  # the first error tells more
-                self._anchors.close()
-                self._stamps.close()
-            raise
 
     def _load(self, lane: int, engine: Engine, copies: bool, handle: int) -> LoadedEngine:
         stream, meta = self._lanes[lane].stream, read_meta(engine.folder)

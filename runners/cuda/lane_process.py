@@ -27,6 +27,7 @@ from cotenant.runners.cuda.gpu import Gpu, OutOfGpuMemory
 from cotenant.runners.cuda.host_clock import MonotonicClock
 from cotenant.runners.cuda.lane import CudaLane, Execution, Timed
 from cotenant.runners.cuda.loading import LoadedEngine, load_engine
+from cotenant.runners.cuda.stamp_pairs import stamp_pair_ns
 from cotenant.runners.cuda.stamps import TimerStamps
 from cotenant.runners.cuda.wire import (
     ANCHOR,
@@ -89,7 +90,12 @@ class LaneProcess:
         self._engines: dict[int, LoadedEngine] = {}
         for anchor in self._anchors.first():
             self._tell(anchor, idle=True)
-        facts = {"isolation": self._gpu.isolation_observed, "tick_ns": self._stamps.resolution_ns, **asdict(stream)}
+        facts = {
+            "isolation": self._gpu.isolation_observed,
+            "tick_ns": self._stamps.resolution_ns,
+            "stamp_pair_ns": stamp_pair_ns(self._gpu, self._stamps, stream.handle),
+            **asdict(stream),
+        }
         self._reply(Reply(READY, body=json.dumps(facts).encode()))
 
     def serve(self) -> None:
@@ -129,16 +135,10 @@ class LaneProcess:
 
         from cotenant.runners.engine_cache import read_meta
 
-        folder, settings = Path(order["folder"]), self._settings
+        folder, copies, settings = Path(order["folder"]), bool(order["copies"]), self._settings
         try:
             engine = load_engine(
-                self._gpu,
-                self._lane.stream,
-                folder,
-                read_meta(folder),
-                settings.loader,
-                settings.seed,
-                bool(order["copies"]),
+                self._gpu, self._lane.stream, folder, read_meta(folder), settings.loader, settings.seed, copies
             )
         except WorkError as error:
             kind = OUT_OF_MEMORY if isinstance(error, OutOfGpuMemory) else FAILED

@@ -65,6 +65,7 @@ class ProcessSession(LaneSession[RemoteEngine]):
         modes = {each["isolation"] for each in facts}
         self.isolation_observed: str = modes.pop() if len(modes) == 1 else "processes"
         self.tick_ns = max(int(each["tick_ns"]) for each in facts)
+        self.stamp_pair_ns = max(int(each["stamp_pair_ns"]) for each in facts)  # what an empty span shows
         anchors = [_anchor(reply) for replies in ready for reply in replies if reply.kind == ANCHOR]
         self._map = anchored_map(sorted(anchors, key=lambda anchor: anchor.device_ns))
         self._timelines = [LaneTimeline(self._map) for _ in lanes]

@@ -16,6 +16,7 @@ from cotenant.runners.cuda.host_clock import HostClock, MonotonicClock
 
 FIRST_INDEX = 1000  # CUDA ordinals from here on are models
 COPY_BYTES_PER_NS = 10.0
+LONGEST_BLOCK_NS = 20_000_000_000  # in the machine's own time; in virtual time the model sees what blocks for ever
 
 PLAIN = Traits()
 
@@ -253,7 +254,10 @@ class ModelGpu:
         if stream in self._captures:
             self._captures[stream].append(operation)
             return
+        limit_ns = self.clock.now_ns() + LONGEST_BLOCK_NS
         while self.streams.length(stream) >= self.traits.queue_limit:
+            if self.clock.now_ns() > limit_ns and not isinstance(self.clock, VirtualClock):
+                raise ModelFault(f"a launch on stream {stream}, whose queue is full, has blocked for 20 s")
             self._let_pass(f"a launch on stream {stream}, whose queue is full,")
         self.streams.push(stream, operation)
         self.most_queued = max(self.most_queued, self.streams.length(stream))

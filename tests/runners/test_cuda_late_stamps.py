@@ -4,16 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from lane_rig import MS, US
+from lane_rig import MS, US, model_session
 from model_gpu import ModelGpu
 from model_parts import Traits, VirtualClock
 
 from cotenant.runners.cuda import anchors as anchors_module
 from cotenant.runners.cuda.anchors import Anchors, anchored_map
 from cotenant.runners.cuda.clock_map import Anchor, ClockMap
-from cotenant.runners.cuda.gpu import GpuError
+from cotenant.runners.cuda.gpu import GpuError, Words
 from cotenant.runners.cuda.host_clock import HostClock
-from cotenant.runners.cuda.stamps import EventStamps
+from cotenant.runners.cuda.stamp_pairs import stamp_pair_ns
+from cotenant.runners.cuda.stamps import EventStamps, TimerStamps
 
 S = 1_000_000_000
 
@@ -79,6 +80,26 @@ def test_an_anchor_that_is_not_due_can_be_asked_for(bed: Bed) -> None:
     asked_ns = bed.clock.now_ns()
     bed.delay(5 * MS)
     assert bed.anchors.renew().host_ns > asked_ns + 4 * MS
+
+
+class SlowStamps(ModelGpu):
+    """Its stamps are kernels that take a while, as the driver's are."""
+
+    def launch_stamp(self, stream: int, words: Words, index: int) -> None:
+        self.launch_kernel(stream, 3_200)
+        super().launch_stamp(stream, words, index)
+
+
+def test_what_stamps_add_to_a_span_is_measured() -> None:
+    for gpu, length_ns in ((SlowStamps(clock=VirtualClock()), 3_200), (ModelGpu(clock=VirtualClock()), 0)):
+        stamps, stream = TimerStamps(gpu), gpu.create_stream()
+        assert abs(stamp_pair_ns(gpu, stamps, stream) - length_ns) <= stamps.resolution_ns
+
+
+def test_a_session_tells_what_an_empty_span_shows() -> None:
+    session, _ = model_session(1)
+    assert session.stamp_pair_ns == 0  # events of the model take no time
+    session.close()
 
 
 def test_a_device_that_takes_no_stamp_is_told(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,7 @@ def test_what_the_lanes_are(session: ProcessSession) -> None:
     assert session.lane_count == 2
     assert session.isolation_observed == "processes"
     assert session.weights_shared is False
+    assert session.stamp_pair_ns >= 0
     assert 0 < session.tick_ns < session.clock_error_ns < 5 * MS
 
 

@@ -1,6 +1,7 @@
 """Nothing of the host's launches is counted as execution, wherever the host is held up; in the model's time."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from timed_engine import timed_engine
 
 from cotenant.runners.cuda import gate as gate_module
 from cotenant.runners.cuda.in_process_session import InProcessSession
-from cotenant.runners.cuda.lane import DEPTH
+from cotenant.runners.cuda.lane import DEPTH, Execution
 from cotenant.runners.protocol import Completion
 
 WORK_NS = 100 * US
@@ -78,6 +79,20 @@ def test_a_host_preempted_as_it_fills_a_lane_behind_a_gate(
         assert extra_ns(done) <= 1 * US
         first = {each.lane: each.start_ns for each in reversed(done)}
         assert abs(first[0] - first[1]) <= 1 * US
+
+
+def test_an_instant_that_has_passed_holds_nothing_and_the_launch_is_not_counted(
+    bed: tuple[InProcessSession, ModelGpu], tmp_path: Path
+) -> None:
+    """What a lane process does where the host's command came after the instant that it names."""
+    session, gpu = bed
+    loaded = session.load(0, timed_engine(tmp_path, WORK_NS))
+    lane, engine = session._lanes[0], session._loaded[loaded]
+    lane.submit(Execution(7, engine, 0, partial(gpu.launch_until, timer_ns=1)))
+    lane.feed()
+    gpu.clock.pause(1 * MS)
+    (timed,) = lane.collect()
+    assert timed.end_ns - timed.start_ns - WORK_NS <= 1 * US
 
 
 def test_a_gate_whose_lane_has_ended_work_that_nobody_collected(

@@ -32,6 +32,7 @@ def measure(facts: Facts) -> None:
         _singles(facts, session, first)
         _gate(facts, session, first)
         _delays(facts, session, first)
+        facts.note(stamp_pair_ns=getattr(session, "stamp_pair_ns", None))
         facts.note(clock_error_ns=session.clock_error_ns, after=clocks.gpu_state(gpu.device.device_id))
 
 

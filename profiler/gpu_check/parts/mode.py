@@ -50,4 +50,6 @@ def measure(facts: Facts) -> None:
         loaded = session.load(0, rig.probe(PROBE, facts.cache))
         (spans,) = rig.burst(session, [loaded], EACH)
         facts.note(compute_span=summary([end - start for start, end in spans]))
+        kept = ("stamp_pair_ns", "worst_gate_lag_ns")  # of sessions that have them
+        facts.note(**{name: getattr(session, name) for name in kept if hasattr(session, name)})
         facts.note(clock_error_at_end_ns=session.clock_error_ns, after=clocks.gpu_state(gpu.device.device_id))
