@@ -26,7 +26,7 @@ from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.kinds import experiment_kind
 from cotenant.runners.engine_cache import own_version
-from cotenant.runners.protocol import Engine, Lane, Runner
+from cotenant.runners.protocol import Engine, Lane, Runner, Session
 
 NVTX_DOMAIN = "cotenant"
 VERSIONED = ("numpy", "onnx", "onnxruntime", "pyarrow")
@@ -76,7 +76,7 @@ class Crew:
             **self._session_facts(bench),
             **record.metadata(),
             "engines": [engine_row(engine) for engine in {e.engine_id: e for e in engines}.values()],
-            "provenance": _provenance(started_at, attempt),
+            "provenance": _provenance(started_at, attempt, bench.session),
         }
         known = _counters(self.placement.runner, planned, engines)
         metadata["counters"] = [row for row, _ in known]
@@ -161,8 +161,10 @@ def _shares_pct(lanes: Sequence[Lane]) -> list[float] | None:
     return [100.0 if lane.share_pct is None else lane.share_pct for lane in lanes]
 
 
-def _provenance(started_at: str, attempt: int) -> dict[str, Any]:
+def _provenance(started_at: str, attempt: int, session: Session) -> dict[str, Any]:
+    modes = getattr(session, "launch_modes", list)()  # whether by a CUDA graph, or why not
     return {
+        "launch_modes": [asdict(mode) for mode in modes],
         "started_at": started_at,
         "host": socket.gethostname(),
         "pid": os.getpid(),

@@ -10,6 +10,7 @@ from model_parts import Traits
 from model_runner import ModelRunner
 
 from cotenant.datasets.check import check_dataset
+from cotenant.datasets.raw import read_metadata
 from cotenant.datasets.read import read_table
 from cotenant.profiler.campaign import placement
 from cotenant.profiler.campaign.progress import QuietProgress
@@ -62,6 +63,17 @@ def rows(out: Path, table: str, kind: str | None = None) -> list[dict[str, Any]]
 def test_every_kind_ran_and_every_invariant_holds(out: Path) -> None:
     assert check_dataset(out).findings == []
     assert {row["kind"] for row in rows(out, "experiments")} == {*(each["kind"] for each in ALL), "self_test"}
+
+
+def test_how_engines_were_launched_is_kept(out: Path) -> None:
+    modes = [
+        mode
+        for path in (out / "raw").glob("*.parquet")
+        if "." not in path.name.removesuffix(".parquet")
+        for mode in read_metadata(path)["provenance"]["launch_modes"]
+    ]
+    assert modes
+    assert all(mode["captured"] and mode["refusal"] is None for mode in modes)
 
 
 def test_solo_spans_are_the_works_and_pairs_slow_down_as_the_model_contends(out: Path) -> None:
