@@ -162,7 +162,8 @@ def _shares_pct(lanes: Sequence[Lane]) -> list[float] | None:
 
 
 def _provenance(started_at: str, attempt: int, session: Session) -> dict[str, Any]:
-    modes = getattr(session, "launch_modes", list)()  # whether by a CUDA graph, or why not
+    launch_modes = getattr(session, "launch_modes", None)  # whether by a CUDA graph, or why not
+    modes: list[Any] = [] if launch_modes is None else launch_modes()
     return {
         "launch_modes": [asdict(mode) for mode in modes],
         "started_at": started_at,
