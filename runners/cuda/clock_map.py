@@ -53,12 +53,13 @@ class ClockMap:
 
     @property
     def error_ns(self) -> int:
-        """Error bar of a mapped stamp: half a bracket, or how far the map missed an anchor lately, and its rate's.
+        """Error bar of a mapped stamp: half a bracket, how far the map missed its middle, and what the rate may be off.
 
         The rate's error counts until the next anchor, which is at most about twice as far away as the last two are from
         each other.
         """
-        at_anchors_ns = max(max((anchor.rtt_ns + 1) // 2, miss_ns) for anchor, miss_ns in self._anchors)
+        # the truth lies anywhere in a bracket, also on its far side
+        at_anchors_ns = max((anchor.rtt_ns + 1) // 2 + miss_ns for anchor, miss_ns in self._anchors)
         return at_anchors_ns + round(self._rate_error * 2 * self._reach_ns)
 
     @property
