@@ -18,6 +18,7 @@ from cotenant.models.digest import sha256_of
 Spans = NDArray[np.int64]
 
 RESAMPLES = 2000  # bounds at alpha/2 = 0.8 % then rest on 16 resamples each
+BISECTED_MAX = 1 << 24  # values x groups that a bisection may hold counts of: 128 MiB
 FRACTION_STEPS_MAX = 1000
 FRACTION_PRECISION = 1e-16
 TINY = 1e-300
@@ -112,21 +113,39 @@ def resample_counts(group_count: int, seed: int, resamples: int = RESAMPLES) -> 
     return np.bincount(flat.ravel(), minlength=resamples * group_count).reshape(resamples, group_count)
 
 
-def resampled_quantiles(groups: Sequence[Spans], probability: float, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def resampled_quantiles(
+    groups: Sequence[Spans], probability: float, counts: NDArray[np.int64], bisected_max: int = BISECTED_MAX
+) -> NDArray[np.float64]:
     """Return the quantile (linear between ranks, as numpy's) of each resample of whole groups; NaN if it is empty.
 
     A resample's sorted values are never made: its value of a rank is the least that has more than so many at or below
-    it, which a bisection over all values finds from each group's count of them.
+    it, which a bisection over all values finds from each group's count of them. Those counts grow with the square of
+    the number of groups: of very many, each resample is summed up instead.
     """
     values = np.sort(np.concatenate(groups))
-    at_or_below = np.stack([np.searchsorted(np.sort(group), values, side="right") for group in groups], axis=1)
     totals = counts @ np.array([len(group) for group in groups], dtype=np.int64)
     position = np.maximum(totals - 1, 0) * probability
     below = np.floor(position).astype(np.int64)
     above = np.minimum(below + 1, np.maximum(totals - 1, 0))
-    low, high = (_of_rank(values, at_or_below, counts, rank) for rank in (below, above))
+    if len(values) * len(groups) > bisected_max:
+        low, high = _summed(groups, values, counts, below, above)
+    else:
+        at_or_below = np.stack([np.searchsorted(np.sort(group), values, side="right") for group in groups], axis=1)
+        low, high = (_of_rank(values, at_or_below, counts, rank) for rank in (below, above))
     found = low + (high - low) * (position - below)
     return np.where(totals > 0, found, np.nan)
+
+
+def _summed(
+    groups: Sequence[Spans], values: Spans, counts: NDArray[np.int64], *ranks: NDArray[np.int64]
+) -> list[Spans]:
+    """Return each resample's values of the ranks, counted from 0, one resample at a time."""
+    owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    owner = owner[np.argsort(np.concatenate(groups), kind="stable")]
+    places = np.zeros((len(ranks), len(counts)), np.int64)
+    for row, drawn in enumerate(counts):
+        places[:, row] = np.searchsorted(np.cumsum(drawn[owner]), [rank[row] for rank in ranks], side="right")
+    return [values[np.minimum(place, len(values) - 1)] for place in places]
 
 
 def _of_rank(values: Spans, at_or_below: NDArray[np.int64], counts: NDArray[np.int64], rank: Spans) -> Spans:

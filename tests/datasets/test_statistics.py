@@ -65,6 +65,7 @@ def test_resampled_quantiles_are_numpys_of_the_expanded_sample(groups: list[list
     if not sum(map(len, arrays)):
         return
     found = resampled_quantiles(arrays, probability, counts)
+    np.testing.assert_array_equal(resampled_quantiles(arrays, probability, counts, bisected_max=0), found)
     for row, value in zip(counts, found, strict=True):
         expanded = np.concatenate([np.repeat(array, times) for array, times in zip(arrays, row, strict=True)])
         if len(expanded):

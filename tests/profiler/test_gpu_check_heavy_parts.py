@@ -58,7 +58,7 @@ def test_the_models_campaign_is_planned_as_meant() -> None:
 
 def test_a_campaign_stops_in_time_and_tells_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(campaign.SPECS["models"]["experiments"][0], "repeats", 5000)
-    facts, failed = run(tmp_path, "models", campaign.RESERVE_S + 4)
+    facts, failed = run(tmp_path, "models", campaign.RESERVE_S + 8)
     assert facts["stopped"].startswith("no time left")
     assert 0 < facts["done"] < facts["planned"]
     assert facts["findings"] == []
