@@ -1,0 +1,73 @@
+"""The table `executions`: one row per execution."""
+
+from cotenant.datasets import words
+from cotenant.datasets.column import (
+    COUNTS,
+    ENGINE,
+    I16,
+    I32,
+    I64,
+    IDS,
+    ROW_KEYS,
+    SOME_RATES,
+    SOME_TIMES,
+    WORDS,
+    Column,
+    Table,
+    count,
+    index,
+    one_of,
+    ratio,
+    text,
+    time_ns,
+)
+
+EXECUTIONS = Table(
+    "executions",
+    "execution",
+    ("experiment_id", "execution_id"),
+    (
+        *ROW_KEYS,
+        index("execution_id", "0, 1 ... in order of dispatch", kind=I64),
+        ENGINE,
+        text("tenant", "Tenant it belongs to"),
+        Column("lane", I16, "", "Lane it ran on", low=0),
+        one_of("role", words.ROLES, "What it is there for"),
+        index("block_index", "Block it belongs to"),
+        count("request_count", "Items in the batch", kind=I32),
+        time_ns("dispatched_ns", "Handed to the lane", low=None),
+        time_ns("start_ns", "Start on the lane", low=None),
+        time_ns("end_ns", "End on the lane", low=None),
+        Column("span_ns", I64, "ns", "end_ns - start_ns", low=1),
+        time_ns("cpu_ns", "CPU time of the lane within the span", True),
+        time_ns("h2d_ns", "Copy to the device", True),
+        time_ns("d2h_ns", "Copy from the device", True),
+        one_of("censored", words.CENSORED, "Which of its ends lie outside the block's window"),
+        one_of("co_censored", words.CENSORED, "The same of those that ran beside it"),
+        ratio("slowdown_ratio", "Span over the engine's median solo span"),
+        ratio("interference_ratio", "Span over the 95th percentile of the engine's solo span"),
+        Column("in_flight_execution_ids", IDS, "", "At dispatch: executions that had not ended", True, low=0),
+        Column("remaining_solo_ns", IDS, "ns", "At dispatch: solo time left of each of them", True, low=0),
+        Column(
+            "queued_count", COUNTS, "count", "At dispatch: requests queued per tenant, in tenant order", True, low=0
+        ),
+        Column(
+            "queue_age_ns",
+            SOME_TIMES,
+            "ns",
+            "At dispatch: age of the oldest queued request per tenant; null where none is",
+            True,
+            low=0,
+        ),
+        Column(
+            "arrival_items_per_s",
+            SOME_RATES,
+            "items/s",
+            "At dispatch: estimated arrivals per tenant; null before its first",
+            True,
+            low=0,
+        ),
+        Column("marks", WORDS, "", "What to keep in mind", words=words.MARKS),
+    ),
+    large=True,
+)

@@ -1,0 +1,52 @@
+"""The table `solo_profiles`: one row per engine x device x isolation x share x pattern x condition."""
+
+from cotenant.datasets import words
+from cotenant.datasets.column import (
+    DEVICE,
+    ENGINE,
+    F64,
+    I32,
+    NULLS,
+    WORDS,
+    Column,
+    Table,
+    count,
+    one_of,
+    percent,
+    rate,
+    text,
+    time_ns,
+)
+
+SOLO_PROFILES = Table(
+    "solo_profiles",
+    "engine x device x isolation x share x pattern x condition",
+    ("engine_id", "device_id", "isolation", "share_pct", "pattern", "condition"),
+    (
+        ENGINE,
+        DEVICE,
+        text("isolation", "Isolation mode in force"),
+        percent("share_pct", "Part of the device granted"),
+        one_of("pattern", words.PATTERNS, "How executions followed each other"),
+        text("condition", "What was changed on purpose; slowdowns never refer to such a profile", True),
+        count("sample_count", "Executions that count: all but the first of each block"),
+        count("block_count", "Blocks with executions that count", kind=I32),
+        time_ns("span_min_ns", "Shortest span", True),
+        time_ns("span_p50_ns", "Median span", True),
+        time_ns("span_p50_lower_ns", "Lower bound of the median (block bootstrap)", True),
+        time_ns("span_p50_upper_ns", "Upper bound of the median (block bootstrap)", True),
+        time_ns("span_mean_ns", "Mean span", True),
+        time_ns("span_p95_ns", "95th percentile of span", True),
+        time_ns("span_p95_lower_ns", "Lower bound of the 95th percentile (block bootstrap)", True),
+        time_ns("span_p95_upper_ns", "Upper bound of the 95th percentile (block bootstrap)", True),
+        time_ns("span_p99_ns", "99th percentile of span; needs 400 executions", True),
+        time_ns("span_std_ns", "Standard deviation of span", True),
+        time_ns("cpu_p50_ns", "Median CPU time within the span", True),
+        rate("throughput_items_per_s", "items/s", "Batch size over mean span"),
+        time_ns("busy_ns", "Median time covered by kernels", True),
+        Column("sm_clock_mhz", F64, "MHz", "Mean clock", True, low=0),
+        percent("gpu_utilization_pct", "Time with a kernel running, by the driver"),
+        Column("marks", WORDS, "", "What to keep in mind", words=words.PROFILE_MARKS),
+        NULLS,
+    ),
+)
