@@ -8,11 +8,13 @@ SHELL := /bin/bash
 OUT ?= quickstart-data
 ORACLES ?= 1
 VENDORS ?= 1
+LOADERS ?= 1
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 ORACLES_READY := $(if $(filter-out 0,$(ORACLES)),.venv/.oracles)
 VENDORS_READY := $(if $(filter-out 0,$(VENDORS)),.venv/.vendors)
+LOADERS_READY := $(if $(filter-out 0,$(LOADERS)),.venv/.loaders)
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +27,7 @@ quickstart: .venv/.run ## measure a real campaign on this machine (OUT=quickstar
 	@$(BIN)/cotenant dataset check "$(OUT)"
 	@$(BIN)/cotenant dataset describe "$(OUT)"
 
-test: $(ORACLES_READY) $(VENDORS_READY) check ## check with independent implementations and NVIDIA's builders too (large; ORACLES=0 VENDORS=0: without)
+test: $(ORACLES_READY) $(VENDORS_READY) $(LOADERS_READY) check ## check with all others that can be had (large; ORACLES=0 VENDORS=0 LOADERS=0: without)
 
 check: .venv/.test ## ruff, mypy and every test whose requirements are installed
 	$(BIN)/ruff format --check .
@@ -73,6 +75,11 @@ clean: ## remove .venv and everything built; measured data stays
 .venv/.vendors: .venv/.test requirements/vendors.txt
 	@echo "installing what builds TensorRT engines without a GPU (large; make test VENDORS=0 leaves it out)"
 	@$(PIP) -r requirements/vendors.txt
+	@touch $@
+
+.venv/.loaders: .venv/.test requirements/loaders.txt
+	@echo "installing what datasets are loaded with, and an S3 server to export to (large; make test LOADERS=0 leaves it out)"
+	@$(PIP) -r requirements/loaders.txt
 	@touch $@
 
 .venv/.gpu: .venv/.test pyproject.toml

@@ -5,6 +5,7 @@ simulated device two runs of one spec and seed have the same digest.
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 
 from cotenant.datasets.columns import PROVENANCE, TABLES, Table
 from cotenant.datasets.folders import dataset_folder
-from cotenant.datasets.read import table_files
+from cotenant.datasets.read import experiment_slices, table_files
 from cotenant.datasets.schema import type_name
 from cotenant.models.digest import canonical_json, sha256_of
 
@@ -28,12 +29,22 @@ def dataset_digest(folder: Path) -> str:
 
 def _table(dataset: Path, table: Table) -> list[list[str]]:
     streams = {column.name: _Stream() for column in table.columns}
-    for path in table_files(dataset, table.name):
-        with pq.ParquetFile(path) as file:
-            for index in range(file.num_row_groups):
-                for name, stream in streams.items():
-                    for chunk in file.read_row_group(index, columns=[name]).column(0).chunks:
-                        stream.add(chunk)
+    files = table_files(dataset, table.name)
+    if len(files) > 1:  # partitioned: in the order that one file would have
+        for _, rows in experiment_slices(dataset, table.name):
+            for name, stream in streams.items():
+                for chunk in rows[name].chunks:
+                    stream.add(chunk)
+        return _digests(table, streams)
+    with pq.ParquetFile(files[0]) as file:
+        for index in range(file.num_row_groups):
+            for name, stream in streams.items():
+                for chunk in file.read_row_group(index, columns=[name]).column(0).chunks:
+                    stream.add(chunk)
+    return _digests(table, streams)
+
+
+def _digests(table: Table, streams: Mapping[str, "_Stream"]) -> list[list[str]]:
     return [[column.name, type_name(column.type), streams[column.name].hexdigest()] for column in table.columns]
 
 

@@ -1,8 +1,10 @@
 """Read tables of a dataset, whole or experiment by experiment."""
 
+import heapq
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -90,23 +92,42 @@ def _row_groups(path: Path, name: str, columns: list[str] | None = None) -> Iter
 
 
 def experiment_slices(folder: Path, name: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
-    """Yield (experiment_id, its rows) of a large table in the file's order, holding few row groups at a time.
+    """Yield (experiment_id, its rows) of a large table, holding few row groups of each file at a time.
 
-    Rows of one experiment lie together in a dataset; where they do not, it is yielded more than once.
+    Rows of one experiment lie together in one file, in its order; a table of several files (partitioned by device
+    and kind) is merged by experiment_id. Where rows do not lie together, an experiment is yielded more than once.
 
     Args:
         columns: Which to read, experiment_id among them; None = all.
     """
+    files = (_slices(path, name, columns) for path in table_files(folder, name))
+    yield from heapq.merge(*files, key=itemgetter(0))
+
+
+def experiment_pieces(folder: Path, name: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """Yield (experiment_id, some of its rows) of a large table, in its order, a row group of each file at a time.
+
+    As `experiment_slices`, but an experiment of many row groups comes in as many pieces, one after the other.
+    """
+    files = (_pieces(path, name, columns) for path in table_files(folder, name))
+    yield from heapq.merge(*files, key=itemgetter(0))
+
+
+def _pieces(path: Path, name: str, columns: list[str] | None) -> Iterator[tuple[str, pa.Table]]:
+    for group in _row_groups(path, name, columns):
+        yield from _runs(group)
+
+
+def _slices(path: Path, name: str, columns: list[str] | None) -> Iterator[tuple[str, pa.Table]]:
     current: str | None = None
     parts: list[pa.Table] = []
-    for path in table_files(folder, name):
-        for group in _row_groups(path, name, columns):
-            for experiment_id, part in _runs(group):
-                if current is not None and experiment_id != current:
-                    yield current, pa.concat_tables(parts)
-                    parts = []
-                current = experiment_id
-                parts.append(part)
+    for group in _row_groups(path, name, columns):
+        for experiment_id, part in _runs(group):
+            if current is not None and experiment_id != current:
+                yield current, pa.concat_tables(parts)
+                parts = []
+            current = experiment_id
+            parts.append(part)
     if current is not None:
         yield current, pa.concat_tables(parts)
 

@@ -7,7 +7,7 @@ environment=$(mktemp -d)
 trap 'rm -rf "$environment"' EXIT
 
 fresh() { python3.11 -m venv --clear "$environment"; }
-pip() { "$environment/bin/python" -m pip --disable-pip-version-check "$@"; }
+pip() { PIP_CONSTRAINT=constraints.txt "$environment/bin/python" -m pip --disable-pip-version-check "$@"; }
 wanted() { # wanted [EXTRA]: the distributions that pyproject.toml names
     python3.11 - "$@" << 'PYTHON'
 import sys, tomllib
@@ -31,3 +31,4 @@ pin test run
 pin bench run
 pin oracles test
 pin vendors test
+pin loaders test
