@@ -39,6 +39,11 @@ class SmallTables:
         return {row["experiment_id"]: row for row in self.rows["experiments"]}
 
     @cached_property
+    def provenance(self) -> dict[str, dict[str, Any]]:
+        """Rows of provenance of experiments, by experiment."""
+        return {row["subject_id"]: row for row in self.rows["provenance"] if row["subject"] == "experiment"}
+
+    @cached_property
     def thresholds(self) -> dict[str, dict[str, Any]]:
         """The thresholds of each experiment; a check of their form comes first."""
         return {experiment_id: read_thresholds(row["quality"]) for experiment_id, row in self.experiments.items()}

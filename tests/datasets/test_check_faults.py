@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import faults_of_contamination
 import faults_of_rows
 import faults_of_serving
 import faults_of_tables
@@ -23,7 +24,7 @@ from cotenant.datasets.columns import TABLES
 from cotenant.datasets.schema import METADATA_KEY
 from cotenant.models.errors import UserError
 
-FAULTS = [*faults_of_tables.FAULTS, *faults_of_rows.FAULTS]
+FAULTS = [*faults_of_tables.FAULTS, *faults_of_rows.FAULTS, *faults_of_contamination.FAULTS]
 WITHOUT_FILE = {"schema", "order"}  # what all other checks rely on
 
 
