@@ -4,10 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 environment=$(mktemp -d)
-trap 'rm -rf "$environment"' EXIT
+
+# what one use holds back for all, so that one environment serves every use: boto3, below the tests' S3 server
+held=$environment.held
+echo 'python-dateutil<3' > "$held"
+trap 'rm -rf "$environment" "$held"' EXIT
 
 fresh() { python3.11 -m venv --clear "$environment"; }
-pip() { PIP_CONSTRAINT=constraints.txt "$environment/bin/python" -m pip --disable-pip-version-check "$@"; }
+pip() { PIP_CONSTRAINT=$held "$environment/bin/python" -m pip --disable-pip-version-check "$@"; }
 wanted() { # wanted [EXTRA]: the distributions that pyproject.toml names
     python3.11 - "$@" << 'PYTHON'
 import sys, tomllib
