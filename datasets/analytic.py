@@ -8,11 +8,14 @@
 What an execution moves in all goes through the cache; what fits into the last-level cache can have stayed there since
 the execution before, so only the rest must have come from memory. This is a lower estimate of memory traffic: the cache
 is never used perfectly, and tenants share it. A value above 100 would mean that the cost model or the peak is wrong for
-this engine; it is null with the reason `exceeds_peak`, never clipped, but for rounding.
+this engine; it is null with the reason `exceeds_peak`, never clipped, but for rounding. The compute peak is one of
+32-bit floats, because the probe that measures it is; of an engine in another precision sm_pct is null (reason
+`other_precision`).
 """
 
 from dataclasses import dataclass
 
+PEAK_PRECISION = "fp32"  # of the probe that measures the compute peak
 ROUNDING_PCT = 0.01  # a peak probe measured against itself may come out at 100 plus the rounding of its median
 
 
@@ -45,9 +48,12 @@ class Throughput:
     pct_reason: str | None = None
 
 
-def sm_throughput(work: Work, span_ns: int | None, peaks: Peaks) -> Throughput:
-    """Return the compute throughput."""
-    return _against(work.flop_count, span_ns, peaks.flop_per_s)
+def sm_throughput(work: Work, span_ns: int | None, peaks: Peaks, precision: str = PEAK_PRECISION) -> Throughput:
+    """Return the compute throughput; no part of the peak where the engine computes in another precision than it."""
+    found = _against(work.flop_count, span_ns, peaks.flop_per_s)
+    if found.per_s is None or precision == PEAK_PRECISION:
+        return found
+    return Throughput(found.per_s, None, None, "other_precision")
 
 
 def l2_throughput(work: Work, span_ns: int | None, peaks: Peaks) -> Throughput:

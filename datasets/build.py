@@ -1,5 +1,6 @@
 """Derive a dataset from raw files alone: sorted, by one writer, byte for byte the same each time.
 
+counters/*.parquet: what was profiled apart
 raw/*.parquet --> first pass: each experiment is summarised --> profiles, noise floors, slowdowns
               --> second pass: executions, overlaps and requests are streamed, one experiment after the other
 """
@@ -14,19 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from cotenant.datasets import columns, raw
+from cotenant.datasets.derive.agreements import agreement_rows
 from cotenant.datasets.derive.blocks import block_rows
-from cotenant.datasets.derive.counters import Counters
+from cotenant.datasets.derive.counters import Counters, counter_files, devices_of, engines_of, open_counters
 from cotenant.datasets.derive.devices import device_rows, noise_floors
 from cotenant.datasets.derive.engines import engine_rows
 from cotenant.datasets.derive.experiments import experiment_row
 from cotenant.datasets.derive.large import LargeTables
 from cotenant.datasets.derive.open_raw import open_measured
+from cotenant.datasets.derive.probe_throughputs import probe_rows
 from cotenant.datasets.derive.provenance import provenance_rows
+from cotenant.datasets.derive.sensitivities import sensitivity_rows
 from cotenant.datasets.derive.siblings import open_sibling
 from cotenant.datasets.derive.slowdowns import slowdown_rows
 from cotenant.datasets.derive.solo_profiles import pool_profiles, profile_rows
 from cotenant.datasets.derive.summary import Summary, summarise
-from cotenant.datasets.derive.throughputs import throughput_rows
+from cotenant.datasets.derive.throughputs import completed, throughput_rows
 from cotenant.datasets.folders import DATASET, RAW, campaign_folder
 from cotenant.datasets.parquet import reading, writing
 from cotenant.datasets.schema import table_of
@@ -57,7 +61,7 @@ def build_dataset(folder: Path) -> Path:
     with writing(target), _only_builder(campaign):
         building = Path(tempfile.mkdtemp(prefix=BUILDING_PREFIX, dir=campaign))
         try:
-            _derive(paths, building / DATASET)
+            _derive(paths, counter_files(campaign), building / DATASET)
             _make_durable(building / DATASET)
             if target.exists():
                 target.rename(building / "old")
@@ -93,23 +97,36 @@ def _make_durable(dataset: Path) -> None:
             sync_folder(path)
 
 
-def _derive(paths: Sequence[Path], dataset: Path) -> None:
+def _derive(paths: Sequence[Path], counter_paths: Sequence[Path], dataset: Path) -> None:
     counters = Counters()
     summaries = [_first_pass(path, counters) for path in paths]
+    profiled = [open_counters(path) for path in counter_paths]
+    for path, found in zip(counter_paths, profiled, strict=True):
+        counters.add_file(path, found)
     floors = noise_floors(summaries)
-    devices, engines = device_rows(summaries, floors), engine_rows(summaries)
+    devices = device_rows(summaries, floors, devices_of(profiled))
+    engines = engine_rows(summaries, engines_of(profiled))
     profiles = profile_rows(pool_profiles(summaries))
     slowdowns = slowdown_rows(summaries, floors)
+    experiments = _second_pass(paths, dataset, summaries, profiles, slowdowns)
+    sensitivities = sensitivity_rows(experiments, slowdowns, engines)
+    throughputs = [
+        *throughput_rows(engines, devices, profiles),
+        *completed(counters.throughputs, profiles),
+        *probe_rows(sensitivities, engines, devices),
+    ]
     small = [
         (columns.DEVICES, devices),
         (columns.ENGINES, engines),
         (columns.SOLO_PROFILES, profiles),
-        (columns.THROUGHPUTS, [*throughput_rows(engines, devices, profiles), *counters.throughputs]),
+        (columns.THROUGHPUTS, throughputs),
         (columns.KERNELS, counters.kernels),
-        (columns.EXPERIMENTS, _second_pass(paths, dataset, summaries, profiles, slowdowns)),
+        (columns.AGREEMENTS, agreement_rows(throughputs, engines)),
+        (columns.EXPERIMENTS, experiments),
         (columns.BLOCKS, block_rows(summaries)),
         (columns.SLOWDOWNS, slowdowns),
-        (columns.PROVENANCE, provenance_rows(summaries, _digests(paths))),
+        (columns.SENSITIVITIES, sensitivities),
+        (columns.PROVENANCE, provenance_rows(summaries, _digests([*paths, *counter_paths]), profiled)),
     ]
     for table, rows in small:
         with TableWriter(dataset, table) as writer:

@@ -20,10 +20,14 @@ from cotenant.datasets.check_subjects import SmallTables
 from cotenant.datasets.columns import TABLES
 from cotenant.datasets.derive.summary import Summary
 from cotenant.datasets.experiment_rows import LARGE_NAMES, ExperimentRows
+from cotenant.datasets.features.check import feature_faults
 from cotenant.datasets.folders import campaign_folder, dataset_folder
 from cotenant.datasets.read import TableDamagedError, experiment_slices, read_table, table_files
 from cotenant.datasets.schema import arrow_schema
 from cotenant.datasets.schema_faults import schema_faults
+from cotenant.datasets.splits.check import split_faults
+from cotenant.datasets.tables.features import FEATURES
+from cotenant.datasets.tables.splits import SPLITS
 
 FINDINGS_MAX = 20  # of one check in one table; more of the same tell nothing new
 
@@ -62,9 +66,26 @@ def check_dataset(folder: Path) -> CheckReport:
         small = SmallTables(
             campaign_folder(folder), {n: read_table(dataset, n) for n in TABLES if n not in LARGE_NAMES}
         )
-        return check_tables(small, {name: partial(experiment_slices, dataset, name) for name in LARGE_NAMES})
+        report = check_tables(small, {name: partial(experiment_slices, dataset, name) for name in LARGE_NAMES})
     except TableDamagedError as error:  # its footer is whole, its pages are not
         return CheckReport([Finding("schema", error.table, str(error))], ["schema"])
+    return _with_splits(_with_features(report, dataset), dataset) if report.ok else report
+
+
+def _with_features(report: CheckReport, dataset: Path) -> CheckReport:
+    """Add what is wrong with feature sets, which a dataset may have and need not."""
+    if not (dataset / FEATURES).is_dir():
+        return report
+    found = [Finding("features", where, fault) for where, fault in feature_faults(dataset)]
+    return CheckReport(_limited([*report.findings, *found]), [*report.checked, "features"])
+
+
+def _with_splits(report: CheckReport, dataset: Path) -> CheckReport:
+    """Add what is wrong with splits, which a dataset may have and need not."""
+    if not (dataset / SPLITS).is_dir():
+        return report
+    found = [Finding("splits", where, fault) for where, fault in split_faults(dataset)]
+    return CheckReport(_limited([*report.findings, *found]), [*report.checked, "splits"])
 
 
 def check_tables(small: SmallTables, large: Mapping[str, Slices]) -> CheckReport:

@@ -18,6 +18,7 @@ PERCENTS = pa.list_(pa.field("element", F64, nullable=False))
 SOME_TIMES = pa.list_(pa.field("element", I64))  # null elements: unknown ones among known ones
 SOME_RATES = pa.list_(pa.field("element", F64))
 WORD_MAP = pa.map_(pa.string(), pa.string())
+COUNTER_MAX_PCT = 110.0  # what a profiler's replays may exceed the peak by
 
 UNIT_SUFFIXES = {
     "_ns": "ns",
@@ -124,6 +125,11 @@ def ratio(name: str, meaning: str, nullable: bool = True) -> Column:
 def percent(name: str, meaning: str) -> Column:
     """Return a column of percentages, 0 to 100, null where unknown."""
     return Column(name, F64, "percent", meaning, True, low=0, high=100)
+
+
+def counter_percent(name: str, meaning: str) -> Column:
+    """Return a column of percentages as counters tell them: replays that differ slightly can make them exceed 100."""
+    return Column(name, F64, "percent", meaning, True, low=0, high=COUNTER_MAX_PCT)
 
 
 def rate(name: str, unit: str, meaning: str, nullable: bool = True) -> Column:

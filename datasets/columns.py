@@ -1,6 +1,7 @@
 """The one table of columns: schema, validation and documentation of every table come from here (design section 5)."""
 
 from cotenant.datasets.column import NAMED_UNITS, UNIT_SUFFIXES, Column, Table
+from cotenant.datasets.tables.agreements import AGREEMENTS
 from cotenant.datasets.tables.blocks import BLOCKS
 from cotenant.datasets.tables.devices import DEVICES
 from cotenant.datasets.tables.engines import ENGINES
@@ -10,6 +11,7 @@ from cotenant.datasets.tables.kernels import KERNELS
 from cotenant.datasets.tables.overlaps import OVERLAPS
 from cotenant.datasets.tables.provenance import PROVENANCE
 from cotenant.datasets.tables.requests import REQUESTS
+from cotenant.datasets.tables.sensitivities import SENSITIVITIES
 from cotenant.datasets.tables.slowdowns import SLOWDOWNS
 from cotenant.datasets.tables.solo_profiles import SOLO_PROFILES
 from cotenant.datasets.tables.throughputs import THROUGHPUTS
@@ -17,6 +19,7 @@ from cotenant.datasets.tables.throughputs import THROUGHPUTS
 SCHEMA_VERSION = "1.0"
 
 __all__ = [
+    "AGREEMENTS",
     "BLOCKS",
     "DEVICES",
     "ENGINES",
@@ -29,6 +32,7 @@ __all__ = [
     "PROVENANCE",
     "REQUESTS",
     "SCHEMA_VERSION",
+    "SENSITIVITIES",
     "SLOWDOWNS",
     "SOLO_PROFILES",
     "TABLES",
@@ -41,7 +45,8 @@ __all__ = [
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        DEVICES, ENGINES, SOLO_PROFILES, THROUGHPUTS, KERNELS, EXPERIMENTS, BLOCKS, SLOWDOWNS, EXECUTIONS, OVERLAPS,
+        DEVICES, ENGINES, SOLO_PROFILES, THROUGHPUTS, KERNELS, AGREEMENTS, EXPERIMENTS, BLOCKS, SLOWDOWNS,
+        SENSITIVITIES, EXECUTIONS, OVERLAPS,
         REQUESTS, PROVENANCE,
     )
 }  # fmt: skip

@@ -8,14 +8,14 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from cotenant.datasets.columns import TABLES
-from cotenant.datasets.description import Description, Slowdown
+from cotenant.datasets.description import Agreement, Description, Slowdown
 from cotenant.datasets.folders import campaign_folder, dataset_folder
 from cotenant.datasets.read import read_table, table_files
 from cotenant.datasets.undone import undone
 from cotenant.datasets.words import KINDS
 
 PROBE_PREFIX = "probe:"
-READ = ("devices", "engines", "solo_profiles", "throughputs", "experiments", "slowdowns")
+READ = ("devices", "engines", "solo_profiles", "throughputs", "agreements", "experiments", "slowdowns")
 Row = dict[str, Any]
 Tables = Mapping[str, Sequence[Row]]
 
@@ -54,6 +54,8 @@ def describe_tables(where: str, tables: Tables, row_counts: dict[str, int], camp
         slowdowns=sorted(slowdowns, key=lambda found: -found.slowdown_ratio),
         slowdown_count=len(slowdowns),
         within_noise_count=sum(found.within_noise is True for found in slowdowns),
+        counter_sources=_sources(tables["throughputs"], labels),
+        agreements=[_agreement(row) for row in tables["agreements"]],
         missing=list(_missing(tables, labels, campaign)),
     )
 
@@ -141,6 +143,8 @@ def _slowdowns(tables: Tables, labels: _Labels) -> Iterator[Slowdown]:
         kind = KINDS.get(row["kind"])
         if experiment is None or kind is None or not kind.beside or row["slowdown_ratio"] is None:
             continue
+        if row["kind"] == "sensitivity" and not _is_model(labels.of(row["engine_id"])):
+            continue  # how an engine presses on a probe says something of the engine, and stands in sensitivities
         yield Slowdown(
             engine=labels.of(row["engine_id"]),
             beside=[labels.of(engine_id) for engine_id in row["co_engine_ids"] or ()],
@@ -152,6 +156,30 @@ def _slowdowns(tables: Tables, labels: _Labels) -> Iterator[Slowdown]:
             verdict=str(experiment["verdict"]),
             experiment_id=row["experiment_id"],
         )
+
+
+def _sources(throughputs: Sequence[Row], labels: _Labels) -> dict[str, int]:
+    """Return counter source and set -> engines, probes apart."""
+    own = [row for row in throughputs if _is_model(labels.of(row["engine_id"]))]
+    return dict(sorted(Counter(_source(row["counter_source"], row["counter_set"]) for row in own).items()))
+
+
+def _source(source: object, chosen: object) -> str:
+    return str(source) if source == chosen else f"{source} {chosen}"
+
+
+def _agreement(row: Row) -> Agreement:
+    return Agreement(
+        device_id=str(row["device_id"]),
+        metric=str(row["metric"]),
+        source=_source(row["counter_source"], row["counter_set"]),
+        other=_source(row["other_source"], row["other_set"]),
+        engine_count=row["engine_count"],
+        rank_correlation=row["rank_correlation"],
+        median_ratio=row["median_ratio"],
+        median_lower_ratio=row["median_lower_ratio"],
+        median_upper_ratio=row["median_upper_ratio"],
+    )
 
 
 def _missing(tables: Tables, labels: _Labels, campaign: Path | None) -> Iterator[str]:
@@ -170,5 +198,8 @@ def _missing(tables: Tables, labels: _Labels, campaign: Path | None) -> Iterator
     exceeding = sum(dict(row["null_reasons"] or ()).get("sm_pct") == "exceeds_peak" for row in tables["throughputs"])
     if exceeding:
         yield f"{exceeding} engines exceed the measured compute peak: their sm_pct is null"
+    other = sum(dict(row["null_reasons"] or ()).get("sm_pct") == "other_precision" for row in tables["throughputs"])
+    if other:
+        yield f"{other} engines compute in another precision than the peak was measured in: no analytic sm_pct"
     if campaign is not None:
         yield from undone(campaign, {str(row["cell_id"]) for row in tables["experiments"]})

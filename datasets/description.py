@@ -27,6 +27,21 @@ class Slowdown:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How far two counter sources say the same of one percentage of the same engines; None where too few have both."""
+
+    device_id: str
+    metric: str
+    source: str
+    other: str
+    engine_count: int
+    rank_correlation: float | None
+    median_ratio: float | None
+    median_lower_ratio: float | None
+    median_upper_ratio: float | None
+
+
+@dataclass(frozen=True)
 class Description:
     """What a dataset holds and says.
 
@@ -38,6 +53,8 @@ class Description:
         noise_floor_ratios: Device -> its noise floor; None where it is not known.
         slowdowns: Of tenants beside others, the largest first.
         within_noise_count, slowdown_count: Of these slowdowns.
+        counter_sources: Counter source and set -> engines with a row of it.
+        agreements: Of two sources each, by device and metric.
         missing: What is not there, and how to get it.
     """
 
@@ -53,6 +70,8 @@ class Description:
     slowdowns: list[Slowdown]
     slowdown_count: int
     within_noise_count: int
+    counter_sources: dict[str, int]
+    agreements: list[Agreement]
     missing: list[str]
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,9 +104,24 @@ def _lines(found: Description) -> Iterator[str]:
             f"none; the largest:"
         )
         yield from (f"  {_sentence(slowdown)}" for slowdown in found.slowdowns[:SLOWDOWNS_SHOWN])
+    if found.counter_sources:
+        yield "Throughputs (engines): " + ", ".join(f"{name} {n}" for name, n in found.counter_sources.items())
+    yield from _agreements(found.agreements)
     if found.missing:
         yield "Missing:"
         yield from (f"  {line}" for line in found.missing)
+
+
+def _agreements(agreements: list[Agreement]) -> Iterator[str]:
+    told = [found for found in agreements if found.median_ratio is not None]
+    if told:
+        yield "Where two counter sources tell the same percentage of the same engines:"
+    for found in told:
+        text = f"  {found.source} is {found.median_ratio:.2f}x {found.other}"
+        if found.median_lower_ratio is not None and found.median_upper_ratio is not None:
+            text += f" [{found.median_lower_ratio:.2f}, {found.median_upper_ratio:.2f}]"
+        rank = "no order" if found.rank_correlation is None else f"rank correlation {found.rank_correlation:.2f}"
+        yield f"{text} in {found.metric}, {rank} ({found.engine_count} engines)"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cotenant.datasets import raw
+from cotenant.datasets import raw, raw_counters
 from cotenant.datasets.build import build_dataset
 from cotenant.datasets.folders import RAW, campaign_folder
 from cotenant.datasets.parquet import writing
+from cotenant.datasets.raw_counters import COUNTERS
 from cotenant.models.atomic import atomic_path, write_atomic
 from cotenant.models.errors import UserError, WorkError
 from cotenant.models.output_folder import made_folder
@@ -59,6 +60,8 @@ def merge_campaigns(folders: Sequence[Path], out: Path) -> Merged:
     with writing(out):
         raw.clean(made_folder(out / RAW))
         sources = [_take(campaign, out / RAW) for campaign in campaigns]
+        for campaign in campaigns:
+            _take_counters(campaign / COUNTERS, out / COUNTERS)
         record = [vars(source) for source in sources]
         write_atomic(out / RECORD, (json.dumps({"sources": record}, indent=1) + "\n").encode())
     return Merged(out, build_dataset(out), sources, _notes(out / RAW))
@@ -81,7 +84,7 @@ def _check_out(out: Path, campaigns: Sequence[Path]) -> None:
         raise UserError(f"{out} is one of the campaigns; choose another --out")
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file, not a folder; choose another --out")
-    strangers = [path.name for path in out.glob("*") if path.name not in (RAW, RECORD, "dataset", "counters")]
+    strangers = [path.name for path in out.glob("*") if path.name not in (RAW, RECORD, "dataset", COUNTERS)]
     if strangers or ((out / RAW).is_dir() and not (out / RECORD).exists() and any((out / RAW).glob("*.parquet"))):
         raise UserError(f"{out} is not empty and no merged folder; choose another --out")
 
@@ -100,6 +103,22 @@ def _take(campaign: Path, target: Path) -> Source:
             _copy(raw.sibling_path(main.parent, experiment_id, name), target)
         _copy(main, target)
     return Source(str(campaign), len(ids), duplicates)
+
+
+def _take_counters(source: Path, target: Path) -> None:
+    """Copy what `target` lacks of an engine's counters; the same id is the same engine, device, source and flags."""
+    for counter_id in sorted(raw_counters.finished(source)):
+        path = source / f"{counter_id}{raw.SUFFIX}"
+        kept = made_folder(target) / path.name
+        if not kept.exists():
+            _copy(path, target)
+            continue
+        one, other = raw_counters.read_counters(path), raw_counters.read_counters(kept)
+        if not one.kernels.equals(other.kernels) or _told(one.metadata) != _told(other.metadata):
+            raise UserError(
+                f"the counters {counter_id} were profiled twice with different results: {path} and one that is in "
+                f"{kept} already; remove the one that you trust less"
+            )
 
 
 def _copy(path: Path, target: Path) -> None:

@@ -54,4 +54,24 @@ RAW_KERNELS = pa.schema(
         pa.field("occupancy_pct", pa.float64()),
     ]
 )
-SCHEMAS = {"requests": RAW_REQUESTS, "dispatches": RAW_DISPATCHES, "kernels": RAW_KERNELS}
+RAW_TELEMETRY = pa.schema(
+    [
+        pa.field("sample_index", pa.int32(), nullable=False),
+        pa.field("t_ns", pa.int64(), nullable=False),
+        pa.field("sm_clock_mhz", pa.int32()),
+        pa.field("memory_clock_mhz", pa.int32()),
+        pa.field("power_mw", pa.int64()),
+        pa.field("power_limit_mw", pa.int64()),
+        pa.field("temperature_c", pa.int32()),
+        pa.field("temperature_margin_c", pa.int32()),
+        pa.field("throttle_mask", pa.int64()),
+        pa.field("utilization_pct", pa.float64()),
+        pa.field("foreign_process_count", pa.int32()),
+        pa.field("load_average_count", pa.float64()),
+        pa.field("steal_pct", pa.float64()),
+        pa.field("foreign_cpu_pct", pa.float64()),
+        pa.field("quota_throttled_ns", pa.int64()),
+        pa.field("sample_ns", pa.int64(), nullable=False),
+    ]
+)
+SCHEMAS = {"requests": RAW_REQUESTS, "dispatches": RAW_DISPATCHES, "kernels": RAW_KERNELS, "telemetry": RAW_TELEMETRY}

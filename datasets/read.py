@@ -4,6 +4,7 @@ import heapq
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
@@ -94,14 +95,29 @@ def _row_groups(path: Path, name: str, columns: list[str] | None = None) -> Iter
 def experiment_slices(folder: Path, name: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
     """Yield (experiment_id, its rows) of a large table, holding few row groups of each file at a time.
 
-    Rows of one experiment lie together in one file, in its order; a table of several files (partitioned by device
-    and kind) is merged by experiment_id. Where rows do not lie together, an experiment is yielded more than once.
+    Rows of one experiment lie together, in the file's order; a table of several files (partitioned by device and kind)
+    is merged by experiment_id. Where rows do not lie together, an experiment is yielded more than once.
 
     Args:
         columns: Which to read, experiment_id among them; None = all.
     """
     files = (_slices(path, name, columns) for path in table_files(folder, name))
+    for experiment_id, parts in groupby(heapq.merge(*files, key=itemgetter(0)), key=itemgetter(0)):
+        yield experiment_id, pa.concat_tables([part for _, part in parts])
+
+
+def experiment_pieces(folder: Path, name: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """Yield (experiment_id, some of its rows) of a large table, in its order, a row group of each file at a time.
+
+    As `experiment_slices`, but an experiment of many row groups comes in as many pieces, one after the other.
+    """
+    files = (_pieces(path, name, columns) for path in table_files(folder, name))
     yield from heapq.merge(*files, key=itemgetter(0))
+
+
+def _pieces(path: Path, name: str, columns: list[str] | None) -> Iterator[tuple[str, pa.Table]]:
+    for group in _row_groups(path, name, columns):
+        yield from _runs(group)
 
 
 def experiment_pieces(folder: Path, name: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:

@@ -105,10 +105,28 @@ COUNTER_SOURCES = {
     "analytic": "operator costs over measured time, against measured peaks",
     "probe": "slowdown of a calibrated probe beside the engine",
     "simulated": "the device file",
+    "nvml": "the driver's utilisation through NVML, as nvidia-smi shows it",
 }
-AGGREGATIONS = {"kernel_wmean": "mean over kernels, weighted by duration", "range": "one value over the execution"}
+AGGREGATIONS = {
+    "kernel_wmean": "mean over kernels, weighted by duration",
+    "range": "one value over the execution",
+    "equivalent": "intensity of a probe that does the same to a full probe and suffers the same beside one",
+}
+REPLAY_MODES = {
+    "kernel": "each kernel was replayed by itself",
+    "app_range": "the whole execution was run again for each pass",
+}
+THROUGHPUT_MARKS = {
+    "fallback": "a counter source listed before this one was not available",
+    "foreign_load": "another process used the device meanwhile",
+}
+PROBES = {
+    "compute": "arithmetic of the compute units",
+    "cache": "traffic within the last-level cache",
+    "dram": "traffic to memory",
+}
 PRECISIONS = {"fp32": "32-bit floats", "fp16": "16-bit floats"}
-SUBJECTS = {"experiment": "a finished experiment"}
+SUBJECTS = {"experiment": "a finished experiment", "counters": "counters of one engine, profiled apart"}
 OUTCOMES = {
     "served": "its batch ran to its end",
     "unfinished": "still queued when the run ended",
@@ -151,4 +169,20 @@ NULL_REASONS = {
     "empty_window": "the tenants of the block never ran at once",
     "differs": "experiments disagree on it",
     "whole_device": "the whole device was granted",
+    "above_peak": "replays of one kernel contradict each other: more than 110 percent of the peak",
+    "not_in_set": "the set of counters that was read together does not hold it",
+    "no_counter": "this chip has no such counter",
+    "kernels_apart": "kernels were profiled one by one, so the time between them is not known",
+    "other_precision": "the device's peak was measured in another precision than the engine's",
+    "not_calibrated": "no probe beside probes of rising intensity says what this slowdown amounts to",
+    "no_full_probe": "the engine did not run beside this probe at full intensity",
+    "above_calibration": "the engine does more than the full probe does to itself",
+    "below_resolution": "the effect cannot be told from none at this measurement's precision; that is not 0",
+    "failed_experiment": "its experiment failed: it is not what it claims",
+    "too_few_engines": "fewer than 3 engines have both numbers",
+    "no_spread": "all engines have the same number, so there is no order to compare",
+    "one_range": "the execution was profiled as one range, so its kernels are not known",
+    "no_counters": "the chosen counter source and set does not tell it for an engine that ran",
+    "no_arrival": "a tenant had no arrival yet, so its rate was not known",
+    "no_queue": "no request was queued",
 }

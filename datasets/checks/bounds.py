@@ -13,6 +13,8 @@ BOUNDED = {
         *((f"{name}_lower_ns", f"{name}_ns", f"{name}_upper_ns") for name in HALVES),
     ),
     "slowdowns": tuple((f"{n}_lower_ratio", f"{n}_ratio", f"{n}_upper_ratio") for n in ("slowdown", "p95", "cpu")),
+    "sensitivities": tuple((f"{n}_lower_ratio", f"{n}_ratio", f"{n}_upper_ratio") for n in ("slowdown", "pressure")),
+    "agreements": (("median_lower_ratio", "median_ratio", "median_upper_ratio"),),
     "solo_profiles": (
         ("span_p50_lower_ns", "span_p50_ns", "span_p50_upper_ns"),
         ("span_p95_lower_ns", "span_p95_ns", "span_p95_upper_ns"),

@@ -23,7 +23,7 @@ def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
     if told is None or told["started_at"] is None or told["finished_at"] is None:
         return
     lasted_ns = round((told["finished_at"] - told["started_at"]).total_seconds() * 1e9)
-    stamped_ns = int(np.max(rows.end_ns) - np.min(rows.start_ns))
+    stamped_ns = int(np.max(rows.end_ns)) - int(np.min(rows.start_ns))
     if stamped_ns > lasted_ns + SLACK_NS:
         yield (
             "executions",

@@ -12,19 +12,28 @@ from cotenant.models.errors import WorkError
 OFTEN_UNKNOWN = ("parameter_count", "mac_count", "flop_count", "read_bytes", "write_bytes", "weight_bytes")
 
 
-def engine_rows(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
-    """Return one row per engine; WorkError if experiments disagree on what an engine is."""
+def engine_rows(
+    summaries: Sequence[Summary], others: Sequence[tuple[str, dict[str, Any]]] = ()
+) -> list[dict[str, Any]]:
+    """Return one row per engine; WorkError if experiments disagree on what an engine is.
+
+    Args:
+        others: Engines that are told elsewhere too, or only there: (where, engine).
+    """
     found: dict[str, tuple[str, dict[str, Any]]] = {}
-    for summary in summaries:
-        experiment_id = str(summary.metadata["experiment_id"])
-        for engine in summary.metadata["engines"]:
-            first, before = found.setdefault(engine["engine_id"], (experiment_id, engine))
-            differing = [name for name in engine if engine[name] != before.get(name)]
-            if differing:
-                raise WorkError(
-                    f"engine {engine['engine_id']} has another {differing[0]} in experiment {experiment_id} than in "
-                    f"{first}; move one of the two raw files elsewhere and measure it as another build_index"
-                )
+    told = [
+        (f"experiment {summary.metadata['experiment_id']}", engine)
+        for summary in summaries
+        for engine in summary.metadata["engines"]
+    ]
+    for where, engine in (*told, *others):
+        first, before = found.setdefault(engine["engine_id"], (where, engine))
+        differing = [name for name in engine if engine[name] != before.get(name)]
+        if differing:
+            raise WorkError(
+                f"engine {engine['engine_id']} has another {differing[0]} in {where} than in "
+                f"{first}; move one of the two raw files elsewhere and measure it as another build_index"
+            )
     reasons = dict.fromkeys(OFTEN_UNKNOWN, "not_reported")
     return [
         row_of(ENGINES, {**engine, "input_shapes": canonical_json(engine["input_shapes"]).decode()}, reasons)

@@ -7,20 +7,25 @@ from typing import Any
 from cotenant.datasets.columns import PROVENANCE
 from cotenant.datasets.derive.rows import row_of
 from cotenant.datasets.derive.summary import Summary
+from cotenant.datasets.raw_counters import RawCounters
 
 NULLABLE = ("started_at", "finished_at", "host", "pid", "attempt_count", "git_commit", "raw_sha256")
 
 
-def provenance_rows(summaries: Sequence[Summary], raw_sha256: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return one row per experiment."""
-    return [_row(summary, raw_sha256[summary.metadata["experiment_id"]]) for summary in summaries]
+def provenance_rows(
+    summaries: Sequence[Summary], raw_sha256: Mapping[str, str], counters: Sequence[RawCounters] = ()
+) -> list[dict[str, Any]]:
+    """Return one row per experiment and one per counters file; `raw_sha256` has the digests of both by id."""
+    told = [("experiment", str(summary.metadata["experiment_id"]), summary.metadata) for summary in summaries]
+    told += [("counters", str(found.metadata["counter_id"]), found.metadata) for found in counters]
+    return [_row(subject, subject_id, metadata, raw_sha256[subject_id]) for subject, subject_id, metadata in told]
 
 
-def _row(summary: Summary, sha256: str) -> dict[str, Any]:
-    facts = summary.metadata["provenance"]
+def _row(subject: str, subject_id: str, metadata: Mapping[str, Any], sha256: str) -> dict[str, Any]:
+    facts = metadata["provenance"]
     values = {
-        "subject": "experiment",
-        "subject_id": summary.metadata["experiment_id"],
+        "subject": subject,
+        "subject_id": subject_id,
         "started_at": _time(facts.get("started_at")),
         "finished_at": _time(facts.get("finished_at")),
         "attempt_count": facts.get("attempt"),

@@ -1,13 +1,9 @@
 """The open session that measures cell after cell, opened anew after a lane was lost."""
 
-import os
-import platform
-import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,15 +17,15 @@ from cotenant.profiler.campaign.engines import Engines, engine_row
 from cotenant.profiler.campaign.placement import Placement
 from cotenant.profiler.campaign.plan import PlannedCell, cell_spec, lanes_of_cell
 from cotenant.profiler.campaign.progress import Progress
+from cotenant.profiler.campaign.provenance import provenance
 from cotenant.profiler.campaign.results import Results
 from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.experiments.bench import Bench
 from cotenant.profiler.experiments.kinds import experiment_kind
-from cotenant.runners.engine_cache import own_version
-from cotenant.runners.protocol import Engine, Lane, Runner, Session
+from cotenant.profiler.quality.watch import Watch, stored
+from cotenant.runners.protocol import Engine, Lane, Runner
 
 NVTX_DOMAIN = "cotenant"
-VERSIONED = ("numpy", "onnx", "onnxruntime", "pyarrow")
 
 
 class Crew:
@@ -44,6 +40,7 @@ class Crew:
         self.results = results
         self.progress = progress
         self._open = ExitStack()
+        self._watch = Watch(placement.device, placement.quality)
         self._bench: Bench | None = None
         self._lanes: tuple[Lane, ...] = ()  # of the open session
 
@@ -54,6 +51,14 @@ class Crew:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.dismiss()
+        self._watch.close()
+
+    def check_idle(self, pending: Sequence[PlannedCell], allow_busy: bool) -> None:
+        """Refuse to begin on a busy device; UserError unless `allow_busy` or the thresholds allow it."""
+        lanes = max((len(lanes_of_cell(self.spec, planned.cell)) for planned in pending), default=0)
+        threads = int(getattr(self.placement.runner, "threads_per_lane", 1))
+        if lanes:
+            self._watch.start(lanes * threads, allow_busy, self.progress.note)
 
     def dismiss(self) -> None:
         """Close the session; the next cell opens a new one."""
@@ -69,19 +74,27 @@ class Crew:
         started_at = datetime.now(UTC).isoformat()
         cell = planned.cell
         engines = [self.engines[key] for key in cell.tenants]
-        with nvtx.annotate(cell.label, domain=NVTX_DOMAIN):
+        self._watch.cool_down(self.progress.note)
+        at_start, telemetry = self._watch.snapshot(), self._watch.telemetry(bench.session)
+        with nvtx.annotate(cell.label, domain=NVTX_DOMAIN), telemetry:
             record = experiment_kind(cell.kind).run(bench, cell, engines, np.random.default_rng(planned.seed))
+        at_end, sampled = self._watch.snapshot(), telemetry.table()
         metadata = {
             **self._identity(planned),
             **self._session_facts(bench),
             **record.metadata(),
             "engines": [engine_row(engine) for engine in {e.engine_id: e for e in engines}.values()],
-            "provenance": _provenance(started_at, attempt, bench.session),
+            "snapshots": stored(at_start, at_end),
+            "started_busy": self._watch.started_busy,
+            "telemetry": telemetry.facts(),
+            "provenance": provenance(started_at, attempt, bench.session, self._watch.environment(at_start)),
         }
+        self._watch.tell_doubts(telemetry, self.progress.note)
         known = _counters(self.placement.runner, planned, engines)
         metadata["counters"] = [row for row, _ in known]
         kernels = [row for _, rows in known for row in rows]
-        siblings = {**record.siblings(), **({"kernels": pa.Table.from_pylist(kernels)} if kernels else {})}
+        others = {"kernels": pa.Table.from_pylist(kernels) if kernels else None, "telemetry": sampled}
+        siblings = {**record.siblings(), **{name: table for name, table in others.items() if table is not None}}
         self.results.keep(planned, record, metadata, siblings)
 
     def fail(self, planned: PlannedCell, error: WorkError, attempt: int) -> None:
@@ -159,21 +172,3 @@ def _shares_pct(lanes: Sequence[Lane]) -> list[float] | None:
     if all(lane.share_pct is None for lane in lanes):
         return None
     return [100.0 if lane.share_pct is None else lane.share_pct for lane in lanes]
-
-
-def _provenance(started_at: str, attempt: int, session: Session) -> dict[str, Any]:
-    launch_modes = getattr(session, "launch_modes", None)  # whether by a CUDA graph, or why not
-    modes: list[Any] = [] if launch_modes is None else launch_modes()
-    return {
-        "launch_modes": [asdict(mode) for mode in modes],
-        "started_at": started_at,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "attempt": attempt,
-        "git_commit": None,
-        "versions": {
-            "python": platform.python_version(),
-            "cotenant": own_version(),
-            **{name: version(name) for name in VERSIONED},
-        },
-    }

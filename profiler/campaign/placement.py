@@ -62,5 +62,5 @@ def place(spec: CampaignSpec) -> Placement:
     if spec.isolation is not None and spec.isolation not in modes:
         raise UserError(f"runner {spec.runner} has no isolation {spec.isolation!r}; it has: {', '.join(modes)}")
     isolation = spec.isolation or modes[0]
-    quality = spec.quality.resolved(device.kind)
+    quality = spec.quality.resolved(device.kind, device.sm_count)
     return Placement(runner, device, runner.target(device), isolation, quality)

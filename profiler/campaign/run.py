@@ -35,11 +35,15 @@ class CampaignOutcome:
     failed_count: int
 
 
-def run_campaign(spec: CampaignSpec, out: Path, cache: Path, progress: Progress) -> CampaignOutcome:
+def run_campaign(
+    spec: CampaignSpec, out: Path, cache: Path, progress: Progress, allow_busy: bool = False
+) -> CampaignOutcome:
     """Run what a campaign folder still lacks and derive its dataset.
 
+    `allow_busy` = measure even where others keep the device busy; every experiment says so.
+
     Raises:
-        UserError: The spec or the folder is at fault.
+        UserError: The spec or the folder is at fault, or the device is busy.
         WorkError: Several experiments failed one after the other; the cause is in the message and in failed/.
         KeyboardInterrupt: Stopped by Ctrl-C or SIGTERM; everything finished is kept.
     """
@@ -54,7 +58,7 @@ def run_campaign(spec: CampaignSpec, out: Path, cache: Path, progress: Progress)
         results = Results(journal, placement)
         results.check_plan(plan)
         engines = build_engines(plan.engines, placement, cache, journal, progress, results.check_engines)
-        _measure(plan, Crew(spec, placement, engines, results, progress), results, progress)
+        _measure(plan, Crew(spec, placement, engines, results, progress), results, progress, allow_busy)
         if not plan.cells:
             return CampaignOutcome(out, None, 0, 0, 0)
         progress.stage("dataset", 1)
@@ -64,13 +68,14 @@ def run_campaign(spec: CampaignSpec, out: Path, cache: Path, progress: Progress)
         return CampaignOutcome(out, dataset, len(plan.cells), done, len(plan.cells) - done)
 
 
-def _measure(plan: Plan, crew: Crew, results: Results, progress: Progress) -> None:
+def _measure(plan: Plan, crew: Crew, results: Results, progress: Progress, allow_busy: bool) -> None:
     pending = [planned for planned in plan.cells if not results.is_done(planned.cell_id)]
     if len(pending) < len(plan.cells):
         progress.note(f"{len(plan.cells) - len(pending)} of {len(plan.cells)} experiments are already there")
     progress.stage("experiments", len(pending))
     in_a_row = 0
     with crew:
+        crew.check_idle(pending, allow_busy)
         for planned in pending:
             failure = _attempt(crew, planned)
             in_a_row = in_a_row + 1 if failure else 0

@@ -10,6 +10,7 @@ from cotenant.profiler.cli.columns import as_columns
 from cotenant.profiler.cli.lane_count import lanes_were_given, with_lanes
 from cotenant.profiler.cli.options import (
     batch_option,
+    busy_option,
     cache_option,
     json_option,
     model_option,
@@ -37,6 +38,7 @@ Tenant = tuple[str, int]
 @where_options
 @cache_option
 @out_option
+@busy_option
 @json_option
 def command(
     where: "Where",
@@ -46,6 +48,7 @@ def command(
     chain: bool,
     cache: Path | None,
     out: Path | None,
+    allow_busy: bool,
     as_json: bool,
 ) -> None:
     """Measure engines alone and beside each other.
@@ -67,7 +70,7 @@ def command(
     tenants = _tenants(models, batch_sizes)
     arrangement = _arrangement(len(tenants), sweep, chain)
     spec = colocate_spec(_placed(where, len(tenants), arrangement), *tenants, arrangement=arrangement)
-    outcome = run_spec(spec, out, cache)
+    outcome = run_spec(spec, out, cache, allow_busy)
     results = colocate_results(outcome.folder, arrangement)
     if as_json:
         click.echo(json.dumps({"folder": str(outcome.folder), **results}, indent=1))

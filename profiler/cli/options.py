@@ -63,6 +63,12 @@ out_option = click.option(
     show_default="a new folder here, named after what is asked",
     help="The campaign folder. The same command on the same folder goes on where it stopped.",
 )
+busy_option = click.option(
+    "--allow-busy",
+    is_flag=True,
+    envvar="COTENANT_ALLOW_BUSY",
+    help="Measure although others keep the device busy; every experiment is then marked.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 dataset_argument = click.argument("folder", metavar="DIR", type=EXISTING_FOLDER)
 

@@ -9,6 +9,7 @@ import click
 from cotenant.profiler.cli.columns import as_columns, milliseconds
 from cotenant.profiler.cli.options import (
     batch_option,
+    busy_option,
     cache_option,
     json_option,
     model_option,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @where_options
 @cache_option
 @out_option
+@busy_option
 @json_option
 def command(
     where: "Where",
@@ -33,6 +35,7 @@ def command(
     batch_sizes: tuple[int, ...],
     cache: Path | None,
     out: Path | None,
+    allow_busy: bool,
     as_json: bool,
 ) -> None:
     """Measure each engine alone.
@@ -49,7 +52,7 @@ def command(
     from cotenant.profiler.cli.work import run_spec, shortfall
 
     spec = profile_spec(where, models, batch_sizes)
-    outcome = run_spec(spec, out, cache)
+    outcome = run_spec(spec, out, cache, allow_busy)
     profiles = _profiles(outcome.folder, {key.model for key in engine_keys(spec)})
     if as_json:
         click.echo(json.dumps(profiles, indent=1))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cotenant.profiler.cli.lane_count import with_lanes
-from cotenant.profiler.cli.options import cache_option, json_option, out_option, where_options
+from cotenant.profiler.cli.options import busy_option, cache_option, json_option, out_option, where_options
 from cotenant.profiler.cli.serve_options import service_options
 
 if TYPE_CHECKING:
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 @where_options
 @cache_option
 @out_option
+@busy_option
 @json_option
-def command(where: "Where", service: "Service", cache: Path | None, out: Path | None, as_json: bool) -> None:
+def command(
+    where: "Where", service: "Service", cache: Path | None, out: Path | None, allow_busy: bool, as_json: bool
+) -> None:
     """Serve models under an open-loop load with dynamic batching.
 
     Each --model is a tenant with its own queue and Poisson arrivals; one given twice is two tenants. Latency counts
@@ -38,7 +41,7 @@ def command(where: "Where", service: "Service", cache: Path | None, out: Path | 
     from cotenant.profiler.cli.work import run_spec, shortfall
 
     most = max(service.concurrencies, default=1)
-    outcome = run_spec(serve_spec(with_lanes(where, most, f"--concurrency {most}"), service), out, cache)
+    outcome = run_spec(serve_spec(with_lanes(where, most, f"--concurrency {most}"), service), out, cache, allow_busy)
     results = serve_results(outcome.folder)
     if as_json:
         click.echo(json.dumps({"folder": str(outcome.folder), **results}, indent=1))

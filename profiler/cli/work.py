@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cotenant.profiler.campaign.spec import CampaignSpec
 
 
-def run_spec(spec: "CampaignSpec", out: Path | None, cache: Path | None) -> "CampaignOutcome":
+def run_spec(spec: "CampaignSpec", out: Path | None, cache: Path | None, allow_busy: bool) -> "CampaignOutcome":
     """Run a spec in its folder (a new one here, named after the spec, if none is given)."""
     from cotenant.profiler.campaign.run import run_campaign
     from cotenant.runners.engine_cache import default_cache
@@ -20,7 +20,7 @@ def run_spec(spec: "CampaignSpec", out: Path | None, cache: Path | None) -> "Cam
     folder = out or default_folder(spec)
     kept = cache or default_cache()
     with writing_below(folder, kept), watched() as progress:
-        return run_campaign(spec, folder, kept, progress)
+        return run_campaign(spec, folder, kept, progress, allow_busy)
 
 
 def run_builds(spec: "CampaignSpec", folder: Path, cache: Path | None, jobs: int | None) -> "Builds":

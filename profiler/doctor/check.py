@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from cotenant.profiler.quality.failure import failure
+
 State = Literal["ok", "missing", "limited", "unknown"]
 
 
@@ -45,9 +47,3 @@ def isolated(id_if_failed: str, probe: Callable[[], Iterable[Check]]) -> list[Ch
     except (Exception, SystemExit) as error:
         found.append(Check(id_if_failed, "unknown", f"could not be told ({failure(error)})"))
     return found
-
-
-def failure(error: BaseException) -> str:
-    """Return an exception as one line: its class and what it says."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

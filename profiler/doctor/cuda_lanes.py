@@ -5,7 +5,7 @@ from typing import Any
 
 from cotenant.profiler.doctor.apart import NoAnswer, ask
 from cotenant.profiler.doctor.check import Check
-from cotenant.profiler.doctor.nvml_reading import NvmlReading
+from cotenant.profiler.quality.nvml_reading import NvmlReading
 
 PROBE = "cotenant.profiler.doctor.cuda_lanes_probe"
 TIMEOUT_S = 30.0  # a first context and a compilation on each of eight GPUs

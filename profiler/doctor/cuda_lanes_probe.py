@@ -3,7 +3,7 @@
 from typing import Any
 
 from cotenant.profiler.doctor.apart import answer
-from cotenant.profiler.doctor.check import failure
+from cotenant.profiler.quality.failure import failure
 
 
 def main() -> None:

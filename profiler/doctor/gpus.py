@@ -6,7 +6,8 @@ from typing import Any
 
 from cotenant.profiler.doctor.check import Check, State
 from cotenant.profiler.doctor.container import ROOT, in_container
-from cotenant.profiler.doctor.nvml_reading import GETTERS, GpuReading, NvmlReading
+from cotenant.profiler.quality.environment import COMPUTE_MODES, VIRTUALIZATION
+from cotenant.profiler.quality.nvml_reading import GETTERS, GpuReading, NvmlReading
 
 GIB = 1 << 30
 REASONS = {  # nvmlClocksEventReasons
@@ -21,14 +22,6 @@ REASONS = {  # nvmlClocksEventReasons
     0x100: "display clock",
 }
 BAD_MASK = 0xEC | 0x10  # what slows work down; idle and application clocks do not (design section 6)
-COMPUTE_MODES = {0: "default", 1: "exclusive thread", 2: "prohibited", 3: "exclusive process"}
-VIRTUALIZATION = {
-    0: "none",
-    1: "passed through",
-    2: "virtual GPU",
-    3: "host of virtual GPUs",
-    4: "host of virtual GPUs",
-}
 NEEDED = ("uuid", "sm_clock_mhz", "sm_clock_max_mhz", "throttle_mask", "temperature_c", "power_mw", "utilization_pct")
 
 

@@ -1,25 +1,16 @@
 """Nsight Compute: the program, its reader, and whether the driver lets this user read the counters."""
 
-import glob
-import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from cotenant.profiler.counters.ncu.program import VERSION, found
 from cotenant.profiler.doctor.check import Check
 from cotenant.profiler.doctor.container import ROOT, in_container, in_first_user_namespace, read_text
 from cotenant.profiler.doctor.driver import NO_GPU_REMEDY
 
-USUAL_PLACES = (  # newest last in each when sorted by number
-    "usr/local/cuda/bin/ncu",
-    "usr/local/cuda-*/bin/ncu",
-    "opt/nvidia/nsight-compute/*/ncu",
-    "usr/local/NVIDIA-Nsight-Compute*/ncu",
-)
-VERSION = re.compile(r"^Version (\d+(?:\.\d+)+)", re.MULTILINE)
 TIMEOUT_S = 10.0
 CAP_SYS_ADMIN, CAP_PERFMON = 21, 38  # linux/capability.h
 PERFMON_DRIVER = 565  # the first driver that accepts CAP_PERFMON (NVIDIA, "ERR_NVGPUCTRPERM")
@@ -42,18 +33,6 @@ def checks(driver_version: str | None, root: Path = ROOT) -> Iterator[Check]:
     yield _program(program)
     yield _reader(program)
     yield permission(driver_version, root)
-
-
-def found(root: Path = ROOT) -> Path | None:
-    """Return ncu: the one on PATH, else the newest in the usual places; None if there is none."""
-    on_path = shutil.which("ncu")
-    if on_path is not None:
-        return Path(on_path)
-    toolkit = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
-    places = [str(Path(toolkit) / "bin" / "ncu")] if toolkit else []
-    for pattern in USUAL_PLACES:
-        places += sorted(glob.glob(str(root / pattern)), key=_by_number, reverse=True)  # noqa: PTH207 - absolute pattern
-    return next((Path(place) for place in places if os.access(place, os.X_OK)), None)
 
 
 def _program(program: Path | None) -> Check:
@@ -126,7 +105,3 @@ def _capability(driver_version: str | None, root: Path) -> str | None:
     major = (driver_version or "").split(".")[0]
     accepts = major.isdigit() and int(major) >= PERFMON_DRIVER
     return "CAP_PERFMON" if accepts and effective >> CAP_PERFMON & 1 else None
-
-
-def _by_number(path: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", path)]

@@ -1,7 +1,7 @@
 """Reads NVML in a process of its own: a driver in trouble makes such calls hang or crash."""
 
 from cotenant.profiler.doctor.apart import answer
-from cotenant.profiler.doctor.nvml_reading import read
+from cotenant.profiler.quality.nvml_reading import read
 
 
 def main() -> None:

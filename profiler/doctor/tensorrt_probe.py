@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from cotenant.models.errors import CotenantError
 from cotenant.profiler.doctor.apart import answer
-from cotenant.profiler.doctor.check import failure
+from cotenant.profiler.quality.failure import failure
 
 KEPT: list[Any] = []  # runtimes and their loggers, until the process ends
 

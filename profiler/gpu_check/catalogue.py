@@ -30,6 +30,8 @@ PARTS = (
         (*TESTS, "torch", "onnx", "onnxruntime"),
         timeout_s=110,
     ),
+    Part("counters-probes", "Nsight Compute on probes: passes, seconds", "counters", "probes", CAMPAIGN, timeout_s=118),
+    Part("counters-models", "the same on networks", "counters", "models", NETWORKS, timeout_s=118),
     Part("campaign-models", "a short campaign of networks in fp16", "campaign", "models", NETWORKS, timeout_s=118),
     Part("campaign-serving", "open-loop serving of two networks", "campaign", "serving", NETWORKS),
     Part("gpu-tests", "the tests marked gpu", "tests", "gpu", TESTS, timeout_s=118),

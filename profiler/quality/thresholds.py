@@ -25,6 +25,24 @@ REST_S = 0.02  # before each burst: longer than any lane waits for the others of
 HANG_S = 60.0
 COALESCE_NS = 20_000  # design section 5
 
+# What the device does meanwhile: telemetry and the gates that follow from it (decision 0020).
+TELEMETRY_MIN_S = 0.01
+TELEMETRY_S = 0.5  # sparse: polling a driver often is known to cause latency spikes (NVIDIA/TensorRT issue 3090)
+# nvmlClocksEventReasons of nvml.h that slow work down: software power cap 0x4, hardware slowdown 0x8, software thermal
+# 0x20, hardware thermal 0x40, power brake 0x80. Idle (0x1) and application clocks (0x2) are no throttling.
+THROTTLE_MASK = 0xEC
+SYNC_BOOST = 0x10  # held to the clocks of other GPUs of its group; counted where `sync_boost_throttles` says so
+THERMAL_MASK = 0x60  # of the reasons, those that cooling down ends
+# A GPU's clock moves by steps of 15 MHz, under 1 % of it; one that throttles drops far more (20 % on a B200,
+# flashinfer PR 2899). A processor's clock is governed by load, and read less exactly.
+CLOCK_DROP_MAX_RATIO = {"gpu": 0.05, "simulated": 0.05, "cpu": 0.10}
+TEMPERATURE_MARGIN_MIN_C = 5.0  # below the temperature at which the driver slows down; the sensor tells whole degrees
+COOL_DOWN_S = 60.0  # a pause that nothing ends is worse than rows with marks (nsight-python issue 35 waited 300 s)
+IDLE_UTILIZATION_MAX_PCT = 5.0  # a display or a monitoring agent shows 1-4 %; one kernel loop shows nearly 100 %
+FOREIGN_CORES_MAX = 0.25  # of one core: what a machine's own services take; a program that computes takes a whole one
+FOREIGN_CPU_MAX_PCT = 10.0  # where the number of cores is not known
+STEAL_MAX_PCT = 1.0  # of all cores' time: one core of a hundred; a guest that is not crowded shows 0
+
 
 class Quality(BaseModel):
     """Thresholds of one campaign; None takes the default of the device kind."""
@@ -47,6 +65,16 @@ class Quality(BaseModel):
     rest_s: float = Field(default=REST_S, ge=0, le=60)
     hang_s: float = Field(default=HANG_S, gt=0)
     coalesce_ns: int = Field(default=COALESCE_NS, ge=0)
+    telemetry_s: float = Field(default=TELEMETRY_S, ge=0, le=3600)
+    throttle_mask: int = Field(default=THROTTLE_MASK, ge=0, lt=1 << 63)
+    sync_boost_throttles: bool = False
+    clock_drop_max_ratio: float | None = Field(default=None, gt=0, lt=1)
+    temperature_margin_min_c: float = Field(default=TEMPERATURE_MARGIN_MIN_C, ge=0, le=100)
+    cool_down_s: float = Field(default=COOL_DOWN_S, ge=0, le=3600)
+    idle_utilization_max_pct: float = Field(default=IDLE_UTILIZATION_MAX_PCT, ge=0, le=100)
+    foreign_cpu_max_pct: float | None = Field(default=None, ge=0, le=100)
+    steal_max_pct: float = Field(default=STEAL_MAX_PCT, ge=0, le=100)
+    allow_busy: bool = False
 
     @field_validator("look_quads")
     @classmethod
@@ -55,20 +83,42 @@ class Quality(BaseModel):
             raise ValueError("must be rising numbers of quads, the first at least 2, e.g. [8, 16, 32]")
         return looks
 
+    @field_validator("telemetry_s")
+    @classmethod
+    def _samples_are_sparse(cls, seconds: float) -> float:
+        if 0 < seconds < TELEMETRY_MIN_S:
+            raise ValueError(f"must be 0 (no telemetry) or at least {TELEMETRY_MIN_S:g}: denser samples disturb")
+        return seconds
+
     @model_validator(mode="after")
     def _block_is_sane(self) -> Self:
         if self.hang_s <= self.block_s:
             raise ValueError("hang_s must be longer than block_s")
         return self
 
-    def resolved(self, kind: str) -> "Quality":
-        """Return the same thresholds with the device kind's defaults in place of None."""
+    def resolved(self, kind: str, core_count: int | None = None) -> "Quality":
+        """Return the same thresholds with the device kind's defaults in place of None.
+
+        Args:
+            core_count: Of a processor: what counts as foreign load is a part of one core.
+        """
+        foreign_pct = self.foreign_cpu_max_pct
+        if foreign_pct is None:
+            known = kind == "cpu" and core_count is not None
+            foreign_pct = round(100 * FOREIGN_CORES_MAX / (core_count or 1), 3) if known else FOREIGN_CPU_MAX_PCT
         return self.model_copy(
             update={
+                "foreign_cpu_max_pct": foreign_pct,
+                "clock_drop_max_ratio": self.clock_drop_max_ratio or CLOCK_DROP_MAX_RATIO[kind],
                 "half_width_max_ratio": self.half_width_max_ratio or HALF_WIDTH_MAX[kind],
                 "canary_drift_max_ratio": self.canary_drift_max_ratio or CANARY_DRIFT_MAX[kind],
             }
         )
+
+    @property
+    def bad_clock_reasons(self) -> int:
+        """The bits of NVML's event reasons that count as throttling."""
+        return self.throttle_mask | (SYNC_BOOST if self.sync_boost_throttles else 0)
 
     @property
     def look_alpha(self) -> float:

@@ -6,8 +6,8 @@ load -> enqueue twice uncaptured (lazy set-up) -> capture -> replay a few times
 
 import gc
 import hashlib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,14 +141,31 @@ def load_engine(
     Raises:
         WorkError: It cannot be loaded; out of memory is told with how much was free.
     """
-    gpu.activate()
+    with _telling_memory(gpu):
+        return LoadedEngine(gpu, _executable(gpu, stream, folder, meta, loader, seed), stream, copies)
+
+
+def load_executable(gpu: Gpu, stream: int, folder: Path, meta: dict[str, Any], loader: str, seed: int) -> Executable:
+    """Load an engine on an idle stream, neither warmed nor captured; arguments and errors as for `load_engine`."""
+    with _telling_memory(gpu):
+        return _executable(gpu, stream, folder, meta, loader, seed)
+
+
+def _executable(gpu: Gpu, stream: int, folder: Path, meta: dict[str, Any], loader: str, seed: int) -> Executable:
     path = PROBE_LOADER if meta["engine"]["engine_kind"] == PROBE_KIND else loader
     request = LoadRequest(folder, meta, gpu.device_index, stream, input_seed(meta["engine"]["engine_id"], seed))
+    executable = loader_of(path)(request)
+    gpu.synchronize(stream)
+    return executable
+
+
+@contextmanager
+def _telling_memory(gpu: Gpu) -> Iterator[None]:
+    """Make the context current, and tell how much memory was free before what runs out of it inside."""
+    gpu.activate()
     before = gpu.memory()
     try:
-        executable = loader_of(path)(request)
-        gpu.synchronize(stream)
-        return LoadedEngine(gpu, executable, stream, copies)
+        yield
     except WorkError as error:
         if not (isinstance(error, OutOfGpuMemory) or "out of memory" in str(error).lower()):
             raise

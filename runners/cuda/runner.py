@@ -7,7 +7,7 @@ mps             a process per lane under an MPS daemon of the session's own; a s
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +134,18 @@ class CudaRunner:
                 " (name it with --device), or build only"
             )
         return self._session(device, lanes, mode, seed)
+
+    def alone(self, device: Device, engine: Engine) -> AbstractContextManager[Callable[[], None]]:
+        """Load one engine with nothing of a session around it, and yield what executes one batch and waits for its end.
+
+        For profilers, which cannot have kernels that wait for the host. Errors as for `open`.
+        """
+        if isinstance(device, TargetOnly):
+            raise UserError(f"{device.name} is a build target, nothing can be executed on it; name a GPU with --device")
+        from cotenant.runners.cuda.alone import alone
+        from cotenant.runners.cuda.devices import gpu_of
+
+        return alone(gpu_of(device).index, engine, self.backend.loader)
 
     @contextmanager
     def _session(self, device: Device, lanes: Sequence[Lane], mode: str, seed: int) -> Iterator[Session]:

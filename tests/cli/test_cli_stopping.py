@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import pyarrow.parquet as pq
 import pytest
 from command_line import Cotenant, finish, wait_until
+
+from cotenant.datasets.raw import finished, read_metadata
 
 
 @pytest.fixture
@@ -25,12 +26,13 @@ Campaign = tuple[Callable[[], subprocess.Popen[str]], Path]
 
 
 def raw_files(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (out / "raw").glob("[!.]*.parquet")}
+    """Return the main files, which hold the digests of what lies beside them."""
+    names = (f"{experiment_id}.parquet" for experiment_id in finished(out / "raw"))
+    return {name: (out / "raw" / name).read_bytes() for name in names}
 
 
 def cells(out: Path) -> Counter[str]:
-    schemas = (pq.read_schema(path) for path in (out / "raw").glob("*.parquet"))
-    return Counter(json.loads(schema.metadata[b"cotenant"])["cell_id"] for schema in schemas)
+    return Counter(read_metadata(out / "raw" / name)["cell_id"] for name in raw_files(out))
 
 
 def planned(out: Path) -> set[str]:

@@ -41,11 +41,11 @@ def reasons(row: Row) -> dict[str, str]:
 @pytest.mark.parametrize("tenants", [2, 3, 4])
 def test_each_of_k_tenants_has_its_slowdown_beside_all_others(tmp_path: Path, tenants: int) -> None:
     labels = [RESNET, VIT, RESNET, VGG][:tenants]
-    Maker(tmp_path, noise=0.0, quads=2, slowdown=1.5, lanes=tenants).together("set", labels)
+    Maker(tmp_path, noise=1e-5, quads=2, slowdown=1.5, lanes=tenants).together("set", labels)
     found = tables(tmp_path)["slowdowns"]
     assert [(row["tenant"], row["lane"]) for row in found] == list(zip("abcd", range(tenants), strict=False))
     for place, row in enumerate(found):
-        assert row["slowdown_ratio"] == pytest.approx(1.5, rel=1e-6)
+        assert row["slowdown_ratio"] == pytest.approx(1.5, rel=1e-4)
         assert row["co_engine_ids"] == [digest_id(label) for k, label in enumerate(labels) if k != place]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import faults_of_contamination
+import faults_of_counters
 import faults_of_rows
 import faults_of_serving
 import faults_of_tables
@@ -88,7 +89,10 @@ def test_every_check_has_a_planted_fault() -> None:
     names = [check.name for group in all_checks() for check in group]
     modules = list(Path(str(all_checks.__wrapped__.__code__.co_filename)).with_name("checks").glob("*.py"))
     assert len(set(names)) == len(names) == len(modules), "every file of checks/ is one check"
-    assert {fault.check for fault in (*FAULTS, *faults_of_serving.FAULTS)} == {*names, "order"}
+    assert {fault.check for fault in (*FAULTS, *faults_of_counters.FAULTS, *faults_of_serving.FAULTS)} == {
+        *names,
+        "order",
+    }
 
 
 def metadata(field: pa.Field, **changes: str) -> pa.Field:

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from cotenant.datasets import words
+from cotenant.datasets.column import COUNTER_MAX_PCT
 from cotenant.datasets.columns import LARGE, NAMED_UNITS, TABLES, UNIT_SUFFIXES, Column, Table
 from cotenant.datasets.derive import requests
 from cotenant.datasets.derive.executions import DISPATCH, QUANTILES
@@ -19,7 +20,8 @@ COLUMNS = [
 ]
 PLAIN_NUMBERS = {  # those that count nothing: an order, a place, a name that happens to be a number
     "build_index", "block_index", "quad_index", "interval_index", "execution_id", "co_execution_ids",
-    "repeat", "seed", "lane", "pid", "kernel_index", "request_id", "in_flight_execution_ids",
+    "rank_correlation", "repeat", "seed", "lane", "pid", "kernel_index", "measured_kernel_index", "request_id",
+    "in_flight_execution_ids",
 }  # fmt: skip
 DESIGN = {  # design section 5, "columns that must be there", of the tables that there are
     "devices": "device_id device_type kind name sm_count l2_bytes dram_bytes peak_dram_bytes_per_s peak_flop_per_s "
@@ -58,6 +60,8 @@ KEYS = {
     "solo_profiles": "engine_id device_id isolation share_pct pattern condition",
     "throughputs": "engine_id device_id counter_source counter_set",
     "kernels": "engine_id device_id counter_source counter_set kernel_index",
+    "sensitivities": "engine_id device_id isolation share_pct probe_share_pct condition probe intensity_pct",
+    "agreements": "device_id metric counter_source counter_set other_source other_set",
     "experiments": "experiment_id",
     "blocks": "experiment_id block_index",
     "slowdowns": "experiment_id tenant",
@@ -66,6 +70,9 @@ KEYS = {
     "requests": "experiment_id request_id",
     "provenance": "subject subject_id",
 }
+
+
+NULLABLE_KEYS = ("share_pct", "probe_share_pct", "condition")
 
 
 def value_type(column: Column) -> pa.DataType:
@@ -103,7 +110,7 @@ def test_types_and_ranges_fit_the_unit(table: Table, column: Column) -> None:
         assert value_type(column) == pa.float64()
         assert column.low == 0
     if column.unit == "percent":
-        assert column.high == 100
+        assert column.high in (100, COUNTER_MAX_PCT)
     if column.unit in ("bytes", "count"):
         assert column.low is not None
         assert column.low >= 0
@@ -114,7 +121,7 @@ def test_types_and_ranges_fit_the_unit(table: Table, column: Column) -> None:
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_keys_stand_and_are_known(table: Table) -> None:
     assert " ".join(table.key) == KEYS[table.name]
-    assert all(not table.column(name).nullable or name in ("share_pct", "condition") for name in table.key)
+    assert all(not table.column(name).nullable or name in NULLABLE_KEYS for name in table.key)
 
 
 @pytest.mark.parametrize("name", DESIGN)
@@ -143,7 +150,7 @@ def test_references_lead_to_a_key(table: Table, column: Column) -> None:
     if column.refers_to is not None:
         target, _, name = column.refers_to.partition(".")
         assert TABLES[target].key == (name,)
-        assert column.name in (name, f"co_{name}s", f"deployed_{name}s")
+        assert column.name in (name, f"{name}s", f"co_{name}s", f"deployed_{name}s")
 
 
 def test_every_word_has_a_meaning_and_reasons_are_words() -> None:

@@ -27,6 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first, second, _ = SPANS_NS
     maker.solo(first, repeats=1, counters=counters_of([first]), siblings={"kernels": kernels_of([first])})
     maker.pair(first, second)
+    maker.together("sensitivity", [first, "probe:dram:100@1"])
     maker.serving([first, second], groups=20)
     build_dataset(folder)
     return folder

@@ -56,6 +56,7 @@ ANSWERS: dict[str, Any] = {
     "nvmlDeviceGetCurrentClocksEventReasons": 0x1,
     "nvmlDeviceGetTemperature": 41,
     "nvmlDeviceGetMarginTemperature": 44,
+    "nvmlDeviceGetTemperatureThreshold": 85,
     "nvmlDeviceGetPowerUsage": 16500,
     "nvmlDeviceGetEnforcedPowerLimit": 72000,
     "nvmlDeviceGetTotalEnergyConsumption": 123456789,

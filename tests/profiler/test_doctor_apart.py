@@ -10,7 +10,7 @@ from cotenant.profiler.doctor import driver, runners, tensorrt
 from cotenant.profiler.doctor.apart import NoAnswer, ask
 from cotenant.profiler.doctor.check import Check, isolated
 from cotenant.profiler.doctor.examine import examine
-from cotenant.profiler.doctor.nvml_reading import NvmlReading
+from cotenant.profiler.quality.nvml_reading import NvmlReading
 
 ANSWER = "from cotenant.profiler.doctor.apart import answer\n"
 

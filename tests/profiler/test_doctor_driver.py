@@ -10,7 +10,7 @@ from cotenant.profiler.doctor import cuda_lanes, driver
 from cotenant.profiler.doctor.apart import NoAnswer
 from cotenant.profiler.doctor.check import Check
 from cotenant.profiler.doctor.cuda_wheels import CudaWheel, installed, torch_version_file
-from cotenant.profiler.doctor.nvml_reading import NvmlReading, read
+from cotenant.profiler.quality.nvml_reading import NvmlReading, read
 
 NO_LIBRARY = NvmlReading(failure="NVMLError_LibraryNotFound: NVML Shared Library Not Found")
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nvml_by_hand import NvmlByHand
 
-from cotenant.profiler.doctor import nvml as asked
 from cotenant.profiler.doctor.check import Check
 from cotenant.profiler.doctor.gpus import REASONS, checks
-from cotenant.profiler.doctor.nvml_reading import GETTERS, NvmlReading, read
+from cotenant.profiler.quality import nvml as asked
+from cotenant.profiler.quality.nvml_reading import GETTERS, NvmlReading, read
 
 pynvml = pytest.importorskip("pynvml")
 

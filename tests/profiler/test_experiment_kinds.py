@@ -168,7 +168,9 @@ def test_turns_move_on_by_a_lane_with_each_repeat() -> None:
 
 
 def test_an_engine_is_measured_beside_every_probe_and_intensity() -> None:
-    spec = sensitivity.SensitivitySpec(kind="sensitivity", engines=("b@1",), intensities_pct=(50, 100))
+    spec = sensitivity.SensitivitySpec(
+        kind="sensitivity", engines=("b@1",), intensities_pct=(50, 100), calibration_pct=()
+    )
     cells = sensitivity.cells(spec, KEYS, TWO)
     assert [[key.model for key in cell.tenants] for cell in cells] == [
         ["b", f"probe:{kind}:{pct}"] for kind in ("compute", "cache", "dram") for pct in (50, 100)

@@ -49,7 +49,7 @@ def entry(kind: str, lanes: int, labels: list[str]) -> dict[str, Any]:
         "chain": {"chains": [[labels[i % len(labels)] for i in range(lanes + 1)]]},
         "sequential": {"sets": [labels], "repeats": 1, "rounds": 3},
         "null": {"count": 1},
-        "sensitivity": {"engines": labels[:1], "probes": ["dram"], "intensities_pct": [100]},
+        "sensitivity": {"engines": labels[:1], "probes": ["dram"], "intensities_pct": [100], "calibration_pct": []},
         "serving": {
             "deployment": [{"model": label.partition("@")[0], "max_batch": 1, "wait_us": 20} for label in labels],
             "loads": [0.7], "seconds": 1e-3, "turns": 2,

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Self
 
-from cotenant.profiler.doctor.check import failure
-from cotenant.profiler.doctor.nvml import CLOCK_MEMORY, CLOCK_SM, TEMPERATURE_GPU, Nvml
+from cotenant.profiler.quality.failure import failure
+from cotenant.profiler.quality.nvml import CLOCK_MEMORY, CLOCK_SM, TEMPERATURE_GPU, THRESHOLD_SLOWDOWN, Nvml
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class NvmlReading:
 
 
 GETTERS: dict[str, Callable[[Nvml, Any], Any]] = {
-    "name": lambda nvml, gpu: _text(nvml.nvmlDeviceGetName(gpu)),
-    "uuid": lambda nvml, gpu: _text(nvml.nvmlDeviceGetUUID(gpu)),
+    "name": lambda nvml, gpu: text(nvml.nvmlDeviceGetName(gpu)),
+    "uuid": lambda nvml, gpu: text(nvml.nvmlDeviceGetUUID(gpu)),
     "capability": lambda nvml, gpu: "{}.{}".format(*nvml.nvmlDeviceGetCudaComputeCapability(gpu)),
     "dram_bytes": lambda nvml, gpu: int(nvml.nvmlDeviceGetMemoryInfo(gpu).total),
     "dram_free_bytes": lambda nvml, gpu: int(nvml.nvmlDeviceGetMemoryInfo(gpu).free),
@@ -60,6 +60,7 @@ GETTERS: dict[str, Callable[[Nvml, Any], Any]] = {
     "throttle_mask": lambda nvml, gpu: int(nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu)),
     "temperature_c": lambda nvml, gpu: nvml.nvmlDeviceGetTemperature(gpu, TEMPERATURE_GPU),
     "temperature_margin_c": lambda nvml, gpu: nvml.nvmlDeviceGetMarginTemperature(gpu),
+    "slowdown_temperature_c": lambda nvml, gpu: nvml.nvmlDeviceGetTemperatureThreshold(gpu, THRESHOLD_SLOWDOWN),
     "power_mw": lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu),
     "power_limit_mw": lambda nvml, gpu: nvml.nvmlDeviceGetEnforcedPowerLimit(gpu),
     "energy_mj": lambda nvml, gpu: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu),
@@ -71,7 +72,7 @@ GETTERS: dict[str, Callable[[Nvml, Any], Any]] = {
     "compute_mode": lambda nvml, gpu: nvml.nvmlDeviceGetComputeMode(gpu),
     "persistence_mode": lambda nvml, gpu: nvml.nvmlDeviceGetPersistenceMode(gpu),
     "virtualization_mode": lambda nvml, gpu: int(nvml.nvmlDeviceGetVirtualizationMode(gpu)),
-    "vbios_version": lambda nvml, gpu: _text(nvml.nvmlDeviceGetVbiosVersion(gpu)),
+    "vbios_version": lambda nvml, gpu: text(nvml.nvmlDeviceGetVbiosVersion(gpu)),
     "pcie_generation": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkGeneration(gpu),
     "pcie_generation_max": lambda nvml, gpu: nvml.nvmlDeviceGetMaxPcieLinkGeneration(gpu),
     "pcie_lane_count": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu),
@@ -88,25 +89,25 @@ def read(nvml: Nvml) -> NvmlReading:
         return NvmlReading(failure=failure(error))
     refused: dict[str, str] = {}
     try:
-        driver = _tried(refused, "driver_version", lambda: _text(nvml.nvmlSystemGetDriverVersion()))
-        cuda = _tried(refused, "cuda_version_code", lambda: int(nvml.nvmlSystemGetCudaDriverVersion()))
-        count = _tried(refused, "count", nvml.nvmlDeviceGetCount)
+        driver = tried(refused, "driver_version", lambda: text(nvml.nvmlSystemGetDriverVersion()))
+        cuda = tried(refused, "cuda_version_code", lambda: int(nvml.nvmlSystemGetCudaDriverVersion()))
+        count = tried(refused, "count", nvml.nvmlDeviceGetCount)
         gpus = tuple(_read_gpu(nvml, index) for index in range(count or 0))
         return NvmlReading(driver, cuda, gpus, refused.get("count"))
     finally:
-        _tried(refused, "shutdown", nvml.nvmlShutdown)
+        tried(refused, "shutdown", nvml.nvmlShutdown)
 
 
 def _read_gpu(nvml: Nvml, index: int) -> GpuReading:
     refused: dict[str, str] = {}
-    handle = _tried(refused, "handle", lambda: nvml.nvmlDeviceGetHandleByIndex(index))
+    handle = tried(refused, "handle", lambda: nvml.nvmlDeviceGetHandleByIndex(index))
     if refused:
         return GpuReading(index, {}, refused)
-    answers = {name: _tried(refused, name, partial(get, nvml, handle)) for name, get in GETTERS.items()}
+    answers = {name: tried(refused, name, partial(get, nvml, handle)) for name, get in GETTERS.items()}
     return GpuReading(index, {name: value for name, value in answers.items() if name not in refused}, refused)
 
 
-def _tried(refused: dict[str, str], name: str, call: Callable[[], Any]) -> Any:
+def tried(refused: dict[str, str], name: str, call: Callable[[], Any]) -> Any:
     """Return what a call answers; note its error, an older binding's missing function included, and return None."""
     try:
         return call()
@@ -115,7 +116,7 @@ def _tried(refused: dict[str, str], name: str, call: Callable[[], Any]) -> Any:
         return None
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """Return text that older bindings give as bytes."""
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 

@@ -1,9 +1,10 @@
-"""What `doctor` asks of NVML, as a Protocol that the module `pynvml` (distribution nvidia-ml-py) fulfils."""
+"""What is asked of NVML, as a Protocol that the module `pynvml` (distribution nvidia-ml-py) fulfils."""
 
 from typing import Any, Protocol
 
 CLOCK_SM, CLOCK_MEMORY = 1, 2  # nvmlClockType_t
 TEMPERATURE_GPU = 0  # nvmlTemperatureSensors_t
+THRESHOLD_SLOWDOWN = 1  # nvmlTemperatureThresholds_t
 
 
 class Nvml(Protocol):
@@ -26,6 +27,9 @@ class Nvml(Protocol):
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> Any:  # noqa: N802
         """Return a GPU's handle."""
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Any:  # noqa: N802
+        """Return the handle of the GPU with this UUID: under CUDA_VISIBLE_DEVICES an index means another one."""
 
     def nvmlDeviceGetName(self, handle: Any) -> Any:  # noqa: N802
         """Return its name."""
@@ -56,6 +60,9 @@ class Nvml(Protocol):
 
     def nvmlDeviceGetMarginTemperature(self, handle: Any) -> int:  # noqa: N802
         """Return how far it is from slowing down, degrees Celsius."""
+
+    def nvmlDeviceGetTemperatureThreshold(self, handle: Any, kind: int) -> int:  # noqa: N802
+        """Return the temperature at which something happens, degrees Celsius."""
 
     def nvmlDeviceGetPowerUsage(self, handle: Any) -> int:  # noqa: N802
         """Return the power, mW."""
