@@ -28,7 +28,7 @@ from cotenant.datasets.derive.provenance import provenance_rows
 from cotenant.datasets.derive.sensitivities import sensitivity_rows
 from cotenant.datasets.derive.siblings import open_sibling
 from cotenant.datasets.derive.slowdowns import slowdown_rows
-from cotenant.datasets.derive.solo_profiles import pool_profiles, profile_rows
+from cotenant.datasets.derive.solo_profiles import pool_profiles, profile_rows, utilizations
 from cotenant.datasets.derive.summary import Summary, summarise
 from cotenant.datasets.derive.throughputs import completed, throughput_rows
 from cotenant.datasets.folders import DATASET, RAW, campaign_folder
@@ -106,7 +106,7 @@ def _derive(paths: Sequence[Path], counter_paths: Sequence[Path], dataset: Path)
     floors = noise_floors(summaries)
     devices = device_rows(summaries, floors, devices_of(profiled))
     engines = engine_rows(summaries, engines_of(profiled))
-    profiles = profile_rows(pool_profiles(summaries))
+    profiles = profile_rows(pool_profiles(summaries), utilizations(counters.throughputs))
     slowdowns = slowdown_rows(summaries, floors)
     experiments = _second_pass(paths, dataset, summaries, profiles, slowdowns)
     sensitivities = sensitivity_rows(experiments, slowdowns, engines)

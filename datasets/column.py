@@ -132,6 +132,11 @@ def counter_percent(name: str, meaning: str) -> Column:
     return Column(name, F64, "percent", meaning, True, low=0, high=COUNTER_MAX_PCT)
 
 
+def clock(name: str, meaning: str) -> Column:
+    """Return a column of clocks in MHz, null where unknown."""
+    return Column(name, F64, "MHz", meaning, True, low=0)
+
+
 def rate(name: str, unit: str, meaning: str, nullable: bool = True) -> Column:
     """Return a column of something per second."""
     return Column(name, F64, unit, meaning, nullable, low=0)

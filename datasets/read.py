@@ -120,20 +120,6 @@ def _pieces(path: Path, name: str, columns: list[str] | None) -> Iterator[tuple[
         yield from _runs(group)
 
 
-def experiment_pieces(folder: Path, name: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
-    """Yield (experiment_id, some of its rows) of a large table, in its order, a row group of each file at a time.
-
-    As `experiment_slices`, but an experiment of many row groups comes in as many pieces, one after the other.
-    """
-    files = (_pieces(path, name, columns) for path in table_files(folder, name))
-    yield from heapq.merge(*files, key=itemgetter(0))
-
-
-def _pieces(path: Path, name: str, columns: list[str] | None) -> Iterator[tuple[str, pa.Table]]:
-    for group in _row_groups(path, name, columns):
-        yield from _runs(group)
-
-
 def _slices(path: Path, name: str, columns: list[str] | None) -> Iterator[tuple[str, pa.Table]]:
     current: str | None = None
     parts: list[pa.Table] = []

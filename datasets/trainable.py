@@ -1,8 +1,8 @@
 """Which predictors of the literature a dataset can train, and what it lacks for the others.
 
-What each needs is what its paper or code reads: gpulets ATC'22, iGniter TPDS'23, Abacus SC'21, Prophet ASPLOS'17, GPUPool
-PACT'22, Orion EuroSys'24, KACE SoCC'24, Echo arXiv 2412.12487, Mendoza EuroMLSys'21, Pitot MLSys'25, Horus TPDS'22,
-Co-scheML, Strait arXiv 2604.28175.
+What each needs is what its paper or code reads: gpulets ATC'22, iGniter TPDS'23, Abacus SC'21, Prophet ASPLOS'17,
+GPUPool PACT'22, Orion EuroSys'24, KACE SoCC'24, Echo arXiv 2412.12487, Mendoza EuroMLSys'21, Pitot MLSys'25, Horus
+TPDS'22, Co-scheML, Strait arXiv 2604.28175.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

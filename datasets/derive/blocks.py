@@ -30,12 +30,14 @@ def _row(summary: Summary, block: dict[str, Any], gain: float | None, count: int
         "window_ns": window_ns,
         "concurrency_gain_ratio": gain,
         "execution_count": count,
+        "sm_clock_mhz": block.get("sm_clock_mhz"),
         **{name: block[name] for name in ("block_index", "quad_index", "arm", "tenants", "offsets_ns")},
         **{name: block[name] for name in ("window_start_ns", "window_end_ns")},
     }
     reasons = {
         "quad_index": "not_applicable",
         "offsets_ns": "not_applicable",
+        "sm_clock_mhz": "not_measured",
         "concurrency_gain_ratio": ("no_samples" if window_ns > 0 else "empty_window") if together else "not_applicable",
     }
     return row_of(BLOCKS, values, reasons)

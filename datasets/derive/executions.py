@@ -48,6 +48,7 @@ def execution_table(
         "tenant": words_of(measured.tenant_index, measured.tenant_names),
         "role": renumbered(raw["role"], list(ROLES)),
         "span_ns": span_ns,
+        "span_cycle_count": measured.cycles,
         "censored": words_of(censored, CENSORED),
         "co_censored": words_of(co_censored_bits(censored, overlaps), CENSORED),
         **{name: _over(span_ns, solo_spans(measured, profiles, of)) for name, of in QUANTILES.items()},
@@ -68,7 +69,7 @@ def null_reasons(
     """Return column -> why it is null, of each column of the executions that holds a null."""
     logged = "not_reported" if measured.facts_of_kind.open_loop and dispatches is None else "closed_loop"
     reasons = {
-        **dict.fromkeys(("cpu_ns", "h2d_ns", "d2h_ns"), "not_measured"),
+        **dict.fromkeys(("span_cycle_count", "cpu_ns", "h2d_ns", "d2h_ns"), "not_measured"),
         **{name: _no_solo_span(measured, profiles, of) for name, of in QUANTILES.items()},
         **dict.fromkeys(DISPATCH, logged),
     }

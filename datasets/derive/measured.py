@@ -106,6 +106,21 @@ class Measured:
         return None if self.executions["cpu_ns"].null_count else self.column("cpu_ns")
 
     @cached_property
+    def clock_khz(self) -> Ints | None:
+        """The clock of each execution's block; None unless every block's clock is known."""
+        clocks = [block.get("sm_clock_mhz") for block in self.blocks]
+        if None in clocks:
+            return None
+        return np.rint(np.array(clocks, dtype=np.float64) * 1000).astype(np.int64)[self.block_index]
+
+    @cached_property
+    def cycles(self) -> Ints | None:
+        """Cycles of each execution, its span times the clock; None where that is not known."""
+        if self.clock_khz is None:
+            return None
+        return np.rint((self.end_ns - self.start_ns) * (self.clock_khz / 1e6)).astype(np.int64)
+
+    @cached_property
     def block_index(self) -> Ints:
         """Each execution's block."""
         return self.column("block_index")

@@ -1,4 +1,4 @@
-"""Open a raw file for derivation: read it and refuse one that does not hold together."""
+"""Open a raw file for derivation: read it, refuse one that does not hold together, and give its blocks their clocks."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cotenant.datasets.derive.clocks import with_clocks
 from cotenant.datasets.derive.measured import Measured
+from cotenant.datasets.derive.siblings import open_sibling
 from cotenant.datasets.parquet import reading
 from cotenant.datasets.raw import RawDamagedError, read_raw
 from cotenant.datasets.words import ARMS, KINDS
@@ -20,7 +22,7 @@ def open_measured(path: Path) -> Measured:
     found = Measured(raw.metadata, executions)
     for fault in chain(_faults_of_blocks(found), _faults_of_executions(found), _faults_of_tenants(found)):
         raise RawDamagedError(path, fault)  # what comes later relies on what came before
-    return found
+    return with_clocks(found, open_sibling(path, found, "telemetry"))
 
 
 def _faults_of_blocks(found: Measured) -> Iterator[str]:

@@ -20,7 +20,7 @@ def slowdown_rows(summaries: Sequence[Summary], floors: Mapping[str, NoiseFloor]
 
 
 def _row(summary: Summary, tenant: TenantSummary, floor_ratio: float | None) -> dict[str, Any]:
-    slowdown, p95, cpu = tenant.slowdown, tenant.p95, tenant.cpu
+    slowdown, p95, cpu, cycles = tenant.slowdown, tenant.p95, tenant.cpu, tenant.cycles
     within = None
     if slowdown.ratio is not None:
         within = is_within_noise(slowdown.ratio, slowdown.lower, slowdown.upper, floor_ratio)
@@ -41,6 +41,9 @@ def _row(summary: Summary, tenant: TenantSummary, floor_ratio: float | None) -> 
         "cpu_ratio": cpu and cpu.ratio,
         "cpu_lower_ratio": cpu and cpu.lower,
         "cpu_upper_ratio": cpu and cpu.upper,
+        "cycle_ratio": cycles and cycles.ratio,
+        "cycle_lower_ratio": cycles and cycles.lower,
+        "cycle_upper_ratio": cycles and cycles.upper,
         "solo_p50_ns": slowdown.solo_p50_ns,
         "co_run_p50_ns": slowdown.co_run_p50_ns,
         "quad_count": slowdown.quad_count,
@@ -60,6 +63,7 @@ def _reasons(tenant: TenantSummary, floor_ratio: float | None) -> dict[str, str]
     return {
         **{f"slowdown{end}_ratio": few for end in ("", "_lower", "_upper")},
         **{f"cpu{end}_ratio": cpu for end in ("", "_lower", "_upper")},
+        **{f"cycle{end}_ratio": few if tenant.cycles else "not_measured" for end in ("", "_lower", "_upper")},
         "p95_ratio": "too_few_samples",
         "p95_lower_ratio": "too_few_samples",
         "p95_upper_ratio": "too_few_samples",

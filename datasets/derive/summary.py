@@ -25,6 +25,8 @@ class TenantSummary:
         co_engine_ids: Engines of the tenants on other lanes.
         cpu: None where CPU times are not known, or too short for the clock behind them.
         cpu_reason: Why it is None.
+        cycles: Of spans in cycles of the clock: what is left of the slowdown when the clock's part is taken out; None
+            where the clock is not known.
     """
 
     tenant: str
@@ -35,6 +37,7 @@ class TenantSummary:
     p95: Interval
     cpu: SlowdownEstimate | None
     cpu_reason: str | None
+    cycles: SlowdownEstimate | None
     stop_reason: str | None
 
 
@@ -55,6 +58,7 @@ class Summary:
         tenants: Those that executed, of experiments with quads.
         profile_spans_ns: Spans that count, one array per block.
         profile_cpu_ns: The same with CPU times; None where unknown.
+        profile_clock_khz: The same with the clock of each execution's block; None where unknown.
         block_gains: Per block; None where not all tenants run, the window is empty or a tenant has no solo block here.
     """
 
@@ -62,6 +66,7 @@ class Summary:
     tenants: list[TenantSummary]
     profile_spans_ns: dict[ProfilePart, list[Ints]]
     profile_cpu_ns: dict[ProfilePart, list[Ints]] | None
+    profile_clock_khz: dict[ProfilePart, list[Ints]] | None
     block_gains: list[float | None]
     block_executions: list[int]
     gain: Interval
@@ -80,6 +85,7 @@ def summarise(measured: Measured, resamples: int = RESAMPLES) -> Summary:
         tenants=tenants,
         profile_spans_ns=_profile(measured, measured.end_ns - measured.start_ns),
         profile_cpu_ns=None if measured.cpu_ns is None else _profile(measured, measured.cpu_ns),
+        profile_clock_khz=None if measured.clock_khz is None else _profile(measured, measured.clock_khz),
         block_gains=gains,
         block_executions=[len(rows) for _, rows in measured.rows_by_block()],
         gain=concurrency_gain(known, measured.alpha),
@@ -105,6 +111,7 @@ def _tenant(measured: Measured, index: int, resamples: int) -> TenantSummary:
         p95=estimate_p95_ratio(blocks, measured.alpha, seed, resamples),
         cpu=cpu,
         cpu_reason=cpu_reason,
+        cycles=_cycles(measured, index),
         stop_reason=stops.get(row["tenant"]),
     )
 
@@ -115,6 +122,12 @@ def _cpu(measured: Measured, index: int) -> tuple[SlowdownEstimate | None, str |
     if np.any(measured.cpu_ns[measured.tenant_index == index] <= 0):
         return None, "too_coarse"
     return estimate_slowdown(measured.quad_blocks(index, measured.cpu_ns), measured.alpha), None
+
+
+def _cycles(measured: Measured, index: int) -> SlowdownEstimate | None:
+    if measured.cycles is None:
+        return None
+    return estimate_slowdown(measured.quad_blocks(index, measured.cycles), measured.alpha)
 
 
 def _profile(measured: Measured, values: Ints) -> dict[ProfilePart, list[Ints]]:

@@ -1,7 +1,20 @@
 """The table `blocks`: one row per experiment x block."""
 
 from cotenant.datasets import words
-from cotenant.datasets.column import IDS, NULLS, ROW_KEYS, WORDS, Column, Table, count, index, one_of, ratio, time_ns
+from cotenant.datasets.column import (
+    IDS,
+    NULLS,
+    ROW_KEYS,
+    WORDS,
+    Column,
+    Table,
+    clock,
+    count,
+    index,
+    one_of,
+    ratio,
+    time_ns,
+)
 
 BLOCKS = Table(
     "blocks",
@@ -18,6 +31,7 @@ BLOCKS = Table(
         time_ns("window_ns", "Length of the window"),
         Column("offsets_ns", IDS, "ns", "Delay of each tenant after the start, in order of `tenants`", True, low=0),
         ratio("concurrency_gain_ratio", "Solo time's worth of work done per time of the window"),
+        clock("sm_clock_mhz", "Mean clock of the samples in its window, else in those of blocks that run the same"),
         count("execution_count", "Executions of the block"),
         NULLS,
     ),

@@ -39,6 +39,7 @@ EXECUTIONS = Table(
         time_ns("start_ns", "Start on the lane", low=None),
         time_ns("end_ns", "End on the lane", low=None),
         Column("span_ns", I64, "ns", "end_ns - start_ns", low=1),
+        count("span_cycle_count", "Clock cycles of it: span_ns times its block's sm_clock_mhz", True),
         time_ns("cpu_ns", "CPU time of the lane within the span", True),
         time_ns("h2d_ns", "Copy to the device", True),
         time_ns("d2h_ns", "Copy from the device", True),

@@ -38,6 +38,7 @@ SLOWDOWNS = Table(
         *bounded_ratio("slowdown", "Median span beside the others over median span alone, by quads"),
         *bounded_ratio("p95", "95th percentile of span beside the others over alone"),
         *bounded_ratio("cpu", "Median CPU time beside the others over alone, by quads"),
+        *bounded_ratio("cycle", "The same of spans in clock cycles: without what a changed clock did"),
         time_ns("solo_p50_ns", "Median span alone in this experiment", True),
         time_ns("co_run_p50_ns", "Median span beside the others", True),
         count("quad_count", "Quads behind the slowdown", kind=I32),
