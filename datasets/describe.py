@@ -11,6 +11,7 @@ from cotenant.datasets.columns import TABLES
 from cotenant.datasets.description import Agreement, Description, Slowdown
 from cotenant.datasets.folders import campaign_folder, dataset_folder
 from cotenant.datasets.read import read_table, table_files
+from cotenant.datasets.trainable import trainable
 from cotenant.datasets.undone import undone
 from cotenant.datasets.words import KINDS
 
@@ -56,6 +57,7 @@ def describe_tables(where: str, tables: Tables, row_counts: dict[str, int], camp
         within_noise_count=sum(found.within_noise is True for found in slowdowns),
         counter_sources=_sources(tables["throughputs"], labels),
         agreements=[_agreement(row) for row in tables["agreements"]],
+        predictors=trainable(tables, row_counts),
         missing=list(_missing(tables, labels, campaign)),
     )
 

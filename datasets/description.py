@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cotenant.datasets.trainable import Trainable
 from cotenant.datasets.verdicts import REASONS
 
 SLOWDOWNS_SHOWN = 5
@@ -55,6 +56,7 @@ class Description:
         within_noise_count, slowdown_count: Of these slowdowns.
         counter_sources: Counter source and set -> engines with a row of it.
         agreements: Of two sources each, by device and metric.
+        predictors: Families of predictors of the literature, each with what is missing to train it from this dataset.
         missing: What is not there, and how to get it.
     """
 
@@ -72,6 +74,7 @@ class Description:
     within_noise_count: int
     counter_sources: dict[str, int]
     agreements: list[Agreement]
+    predictors: list[Trainable]
     missing: list[str]
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,9 +110,16 @@ def _lines(found: Description) -> Iterator[str]:
     if found.counter_sources:
         yield "Throughputs (engines): " + ", ".join(f"{name} {n}" for name, n in found.counter_sources.items())
     yield from _agreements(found.agreements)
+    yield from _predictors(found.predictors)
     if found.missing:
         yield "Missing:"
         yield from (f"  {line}" for line in found.missing)
+
+
+def _predictors(predictors: list[Trainable]) -> Iterator[str]:
+    able = [found.predictor for found in predictors if not found.lacks]
+    yield "Predictors that it can train: " + ("; ".join(able) or "none")
+    yield from (f"  not {found.predictor}: no {'; no '.join(found.lacks)}" for found in predictors if found.lacks)
 
 
 def _agreements(agreements: list[Agreement]) -> Iterator[str]:

@@ -53,7 +53,7 @@ class Holdings:
 
     def most_together(self) -> int:
         """Return how many tenants ran beside each other at most, in sets and pairs."""
-        beside = [len(row["tenants"]) for row in self.tables["experiments"] if row["kind"] in ("pair", "set")]
+        beside = [len(row["tenants"] or ()) for row in self.tables["experiments"] if row["kind"] in ("pair", "set")]
         return max(beside, default=0)
 
     def batches_and_shares(self) -> tuple[int, int]:
@@ -115,7 +115,7 @@ def _igniter(held: Holdings) -> Iterator[str]:
 
 
 def _operator_ranges(held: Holdings) -> Iterator[str]:
-    yield "executions of operator ranges, which no experiment of this tool makes"
+    yield "executions of operator ranges: no experiment of this tool makes them"
 
 
 def _kernel_metrics(held: Holdings) -> Iterator[str]:
@@ -127,7 +127,7 @@ def _kernel_metrics(held: Holdings) -> Iterator[str]:
 
 def _kernel_traces(held: Holdings) -> Iterator[str]:
     yield from _kernel_metrics(held)
-    yield "kernel starts and ends while engines run beside each other, which are not recorded"
+    yield "kernel starts and ends while engines run beside each other: they are not recorded"
 
 
 def _cells(held: Holdings) -> Iterator[str]:
@@ -149,7 +149,7 @@ def _scheduler(held: Holdings) -> Iterator[str]:
 
 
 def _copies(held: Holdings) -> Iterable[str]:
-    return ("copy times to and from the device, which serving does not ask for yet",)
+    return ("copy times to and from the device: serving does not ask for them",)
 
 
 PREDICTORS: dict[str, Callable[[Holdings], Iterator[str]]] = {
