@@ -1,4 +1,12 @@
-"""The runner protocol: experiments are written once against it, because time belongs to the device (design 4)."""
+"""The runner protocol: experiments are written once against it, because time belongs to the device (design 4).
+
+Optional beside it, looked up by name where it is needed:
+
+    usual_precision          of a spec that names none; without it fp32
+    alone(device, engine)    a context manager that loads and warms one engine without session, gate, stamps or graph,
+                             and yields execute(): one batch, and its end waited for. Profilers of kernels are pointed
+                             at it; without it Nsight Compute has nothing to measure.
+"""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager

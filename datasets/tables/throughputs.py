@@ -44,7 +44,7 @@ THROUGHPUTS = Table(
         size_bytes("l2_moved_bytes", "L2 (CPU: cache) traffic of one execution", True),
         size_bytes("dram_moved_bytes", "Memory traffic of one execution", True),
         time_ns("busy_ns", "Time covered by kernels", True),
-        time_ns("wall_ns", "From the first kernel's start to the end; the median solo span if isolation is told", True),
+        time_ns("wall_ns", "First kernel's start to the end, as the source tells it, else the median solo span", True),
         count("kernel_count", "Kernels of one execution", True, I32),
         count("replayed_kernel_count", "Kernels measured themselves; others took over an identical one's", True, I32),
         count("replay_passes", "Passes the profiler replayed", True, I32),

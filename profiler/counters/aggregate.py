@@ -43,7 +43,8 @@ def throughputs_of(
         ReportImplausible: The report is of another kind than the set, or its values cannot be in the units claimed.
     """
     _check_kind(report, counter_set)
-    lasted_ns = [each.metrics[DURATION] for each in report.workloads] if durations_ns is None else list(durations_ns)
+    stated_ns = [each.metrics[DURATION] for each in report.workloads] if durations_ns is None else durations_ns
+    lasted_ns = [round(each) for each in stated_ns]  # as tables keep them, so that means follow from them exactly
     sources = list(range(len(report.workloads))) if measured is None else list(measured)
     if not len(lasted_ns) == len(sources) == len(report.workloads):
         raise ValueError("there must be one duration and one measured index for each workload")

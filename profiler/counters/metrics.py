@@ -35,7 +35,9 @@ class MetricSet:
 
     Attributes:
         replay_mode: As ncu's option --replay-mode takes it.
-        cache_control: `none` leaves caches as they are, which is right only where one pass suffices (CLI manual).
+        cache_control: `none` leaves caches as they are. That is right where one pass suffices, or where each pass is a
+            run of its own that warms them alike (Profiling Guide, "Application Replay"), never where kernels are
+            replayed in place: the second pass would find what the first left.
         clock_control: Always `none`: clocks are read beside the counters, never set.
         aggregation: How one number is made of what a report holds; a word of the table `throughputs`.
     """
@@ -93,8 +95,9 @@ CLOCK_COLUMNS = (
     Filled("memory_clock_mhz", (DRAM_CLOCK,), 1e-6),
     Filled("l2_clock_mhz", (L2_CLOCK,), 1e-6),
 )
-# Throughput metrics are the maximum of their constituents (Profiling Guide, "Throughputs"), so each stand-in, being one
-# or two of the constituents, lies at or below the metric that it stands for.
+# Throughput metrics are the maximum of their constituents (Profiling Guide, "Throughputs"), so in one and the same
+# replay each stand-in, being one or two of the constituents, would lie at or below the metric that it stands for. The
+# two sets are not replayed alike: `paper` flushes caches before each kernel, so either may be the larger.
 FILLED: Mapping[str, tuple[Filled, ...]] = {
     "paper": (
         Filled("sm_pct", (SM,)),
@@ -140,7 +143,8 @@ class Chip:
 # libnvperf_host.so as the header nvperf_host.h documents it (library of ncu-report 2026.3.1, header of
 # nvidia-cuda-cupti 13.5.25): every metric's raw dependencies in one group, kind NVPA_ACTIVITY_KIND_PROFILER, isolated.
 # The clocks add no pass to `paper` on any chip; the memory throughput adds up to two. ncu itself may add one or two:
-# what it did is in each report. Chips whose memory is LPDDR (Orin, Thor, GB10) have no DRAM counters.
+# what it did is in each report. On TU10x `single` is two runs of the program, whose numbers belong to executions of
+# their own (replay_passes says 2). Chips whose memory is LPDDR (Orin, Thor, GB10) have no DRAM counters.
 NO_DRAM = frozenset({DRAM, DRAM_ACTIVE, DRAM_BYTES, DRAM_CLOCK})
 CHIPS: Mapping[str, Chip] = {
     chip.capability: chip

@@ -181,7 +181,8 @@ def _experiment(experiment_id: str, count: int, lanes: int) -> dict[str, Any]:
         "tenants": TENANTS, "deployed_models": [f"model{place}" for place in range(len(TENANTS))],
         "tenant_engine_count": [1] * len(TENANTS), "deployed_engine_ids": ENGINE_IDS, "concurrency": lanes,
         "clock_error_ns": 100, "oversubscribed": False, "host_has_own_core": True, "block_count": 1,
-        "execution_count": count, "overlap_count": 0, "request_count": 0, "verdict": "ok", "verdict_reasons": [],
+        "execution_count": count, "overlap_count": 0, "request_count": 0, "telemetry_count": 0,
+        "verdict": "ok", "verdict_reasons": [],
         "offered_load": 0.9,
     }  # fmt: skip
 

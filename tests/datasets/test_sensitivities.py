@@ -10,6 +10,7 @@ from raw_campaign import SELF_TEST, Maker
 from cotenant.datasets.build import build_dataset
 from cotenant.datasets.check import check_dataset
 from cotenant.datasets.columns import TABLES
+from cotenant.datasets.derive.probe_throughputs import probe_rows
 from cotenant.datasets.derive.sensitivities import probe_of
 from cotenant.datasets.read import read_table
 from cotenant.models.digest import digest_id
@@ -94,6 +95,19 @@ def test_a_slowdown_within_the_devices_noise_floor_is_unknown(tmp_path: Path) ->
     made.noise = 0.05
     made.null(LABELS[1], RESNET)
     assert why(probe_row(tables(tmp_path), RESNET), "dram_pct") == "below_resolution"
+
+
+@pytest.mark.parametrize(("floor_ratio", "known"), [(None, True), (1.02, True), (1.05, False)])
+def test_two_slowdowns_of_nothing_may_each_reach_the_noise_floor(floor_ratio: float | None, known: bool) -> None:
+    names = [f"{side}{end}_ratio" for side in ("slowdown", "pressure") for end in ("", "_lower", "_upper")]
+    same: Row = {"device_id": "d", "isolation": "streams", "probe": "dram", "intensity_pct": 100.0, "quad_count": 9}
+    same |= {"share_pct": None, "probe_share_pct": None, "condition": None, "verdict": "ok"}
+    rows = [same | {"engine_id": "own"} | dict.fromkeys(names, 1.04)]  # together 1.08: above 1.05, not above its square
+    rows += [same | {"engine_id": "probe"} | dict.fromkeys(names, 2.0)]
+    engines = [{"engine_id": "own", "model": "resnet50"}, {"engine_id": "probe", "model": "probe:dram:100"}]
+    (row,) = probe_rows(rows, engines, [{"device_id": "d", "noise_floor_ratio": floor_ratio}])
+    assert (row["dram_pct"] is not None) is known
+    assert known or why(row, "dram_pct") == "below_resolution"
 
 
 def test_without_calibration_or_with_time_slicing_there_is_no_number(tmp_path: Path) -> None:

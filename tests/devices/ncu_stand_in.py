@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ncu_texts import FAILED_KERNEL, FAILURES, NO_KERNELS, UNKNOWN_OPTION
+from ncu_texts import FAILED_KERNEL, FAILURES, NO_KERNELS, NO_RANGES, RANGE_PASS, UNKNOWN_OPTION
 
 MODES = (
     *("ok", "permission", "no_kernels", "cut", "fewer", "garbage", "empty", "no_report", "not_finite"),
@@ -151,8 +151,9 @@ def _profile(options: dict[str, str], program: Sequence[str], mode: str, version
         if code:
             shown = code if code > 0 else 128 - code
             return "\n".join([*said, f"==ERROR== The application returned an error code ({shown}).", NO_KERNELS]), shown
+    nothing = NO_RANGES if "range" in options["--replay-mode"] else NO_KERNELS
     if mode in FAILURES:
-        text, code = FAILURES[mode]
+        text, code = (nothing, 0) if mode == "no_kernels" else FAILURES[mode]
         return "\n".join([*said, text]), code
     if mode == "unlike":
         kernels = [
@@ -163,7 +164,7 @@ def _profile(options: dict[str, str], program: Sequence[str], mode: str, version
         in_range = False
     kernels = _selected(kernels, options) if in_range else []
     if not kernels:
-        return "\n".join([*said, NO_KERNELS]), 0
+        return "\n".join([*said, nothing]), 0
     said += _write(kernels, options, mode, version)
     said += ["==PROF== Disconnected from process 4242"]
     if mode == "failed_kernel":
@@ -210,7 +211,7 @@ def _write(kernels: Sequence[dict[str, Any]], options: dict[str, str], mode: str
     if options["--replay-mode"] == "app-range":
         total = {"name": "range", "grid": None, "block": None, "duration_ns": sum(k["duration_ns"] for k in kernels)}
         workloads = [workload(total, metrics)]
-        said = [f'==PROF== Profiling "range" - 0: 0%....100% - {passes} pass']
+        said = [RANGE_PASS.format(number) for number in range(1, passes + 1)]
     if mode == "fewer":
         workloads = workloads[:-1]
     if mode == "not_finite":

@@ -7,6 +7,16 @@ https://developer.nvidia.com/ERR_NVGPUCTRPERM"""
 # Printed with exit code 0; public logs of ncu 2022 to 2026 agree on it, most with the second line.
 NO_KERNELS = """==WARNING== No kernels were profiled.
 ==WARNING== Profiling kernels launched by child processes requires the --target-processes all option."""
+# The same under range and app-range replay, exit code 0; public notes of 2025 and 2026 on PyTorch and NVTX ranges
+NO_RANGES = "==WARNING== No ranges were profiled."
+# Of app-range replay, one line for each run; a public collector for ncu 12.8 under CC 8.9 expects exactly this
+RANGE_PASS = '==PROF== Profiling "range" - 0: Application replay pass {}'
+# In the midst of a kernel's progress; several public logs of 2024 and 2025, all of kernel replay
+SLOW = """==PROF== Profiling "gemmTiled" - 0 (1/1): 0%
+==WARNING== Launching the workload is taking more time than expected. If this continues to hang, terminate the \
+profile and re-try by profiling the range of all related launches using '--replay-mode range'. See \
+https://docs.nvidia.com/nsight-compute/ProfilingGuide/index.html#replay for more details.
+...."""
 # Nsight Compute 2025.3 and 2026.2 on older drivers, several public notes; exit code 1
 DRIVER_MISMATCH = """==ERROR== Cuda driver is not compatible with Nsight Compute.
 ==ERROR== Failed to load Nsight Compute CUDA modules."""

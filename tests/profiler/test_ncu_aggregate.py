@@ -76,6 +76,15 @@ def test_means_are_the_exact_ones(kernels: list[Workload]) -> None:
     assert sum(each["duration_ns"] for each in rows) == row["busy_ns"]
 
 
+@given(st.lists(st.tuples(st.floats(1, 1e6), st.floats(0, 100)), min_size=1, max_size=9))
+def test_means_follow_from_the_whole_nanoseconds_that_are_kept(drawn: list[tuple[float, float]]) -> None:
+    kernels = [a_kernel(**{m.DURATION: lasted, m.SM: pct}) for lasted, pct in drawn]
+    row, rows = throughputs_of(Report(tuple(kernels), "2026.3.1", 9), PAPER)
+    assert row["busy_ns"] == sum(each["duration_ns"] for each in rows)
+    exact = sum(Fraction(each["sm_pct"]) * each["duration_ns"] for each in rows) / row["busy_ns"]
+    assert row["sm_pct"] == pytest.approx(float(exact), rel=2e-15, abs=1e-300)
+
+
 @given(paper_kernels().filter(lambda each: each.metrics[m.DURATION] > 0), st.integers(0, 5))
 def test_one_kernel_is_its_own_mean_and_kernels_of_no_time_weigh_nothing(kernel: Workload, more: int) -> None:
     instant = replace(kernel, metrics={**kernel.metrics, m.DURATION: 0.0, m.SM: 100.0})

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,25 @@ def test_a_runner_that_cannot_execute_alone(tmp_path: Path) -> None:
     code, outcome = run(tmp_path, runner="simulated")
     assert code == 2
     assert "runner simulated cannot execute an engine alone" in str(outcome["error"])
+
+
+def test_it_ends_once_the_request_is_taken_back(tmp_path: Path) -> None:
+    """As after a timeout, where ncu had put it into another process group than its own."""
+    engine = RUNNER.build("resnet18", 1, "fp16", "model", tmp_path)
+    outcome, hung, device_id = tmp_path / "outcome.json", tmp_path / "hung", RUNNER.device(None).device_id
+    request = Request(NAME, device_id, str(engine.folder), str(outcome), os.getpid()).write(tmp_path / "request.json")
+    variables = {**plugged_in(tmp_path), "PLUGIN_RUNNER_FAILS": "hang", "PLUGIN_RUNNER_HUNG": str(hung)}
+    command = [sys.executable, "-P", "-m", MODULE, str(request)]
+    with subprocess.Popen(command, env={**os.environ, **variables}, start_new_session=True) as child:
+        try:
+            began_s = time.monotonic()
+            while not hung.exists() and time.monotonic() - began_s < 60:
+                time.sleep(0.02)
+            assert hung.exists()
+            request.unlink()
+            assert child.wait(timeout=30) == 1
+        finally:
+            child.kill()
 
 
 @pytest.mark.parametrize(

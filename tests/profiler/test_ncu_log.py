@@ -48,6 +48,7 @@ def told(
         (texts.PERMISSION, 0, CountersForbidden, "NVreg_RestrictProfilingToAdminUsers=0"),
         (texts.PERMISSION + "\n" + texts.NO_KERNELS, 0, CountersForbidden, "NVreg_RestrictProfilingToAdminUsers=0"),
         (texts.NO_KERNELS, 0, NoKernelsProfiled, "update Nsight Compute"),
+        (texts.NO_RANGES, 0, NoKernelsProfiled, "update Nsight Compute"),
         (texts.DRIVER_MISMATCH, 1, DriverMismatch, "update the driver"),
         (texts.OLD_FOR_GPU, 0, DriverMismatch, "install a newer one"),
         (WSL, 0, DriverMismatch, "Windows"),
@@ -90,6 +91,10 @@ def test_a_program_that_failed_tells_its_own_line() -> None:
     error = told(code, 1, outcome={"error": "out of GPU memory: 12 of 81920 MiB were free\nbefore it"})
     assert type(error) is ChildFailed
     assert str(error).endswith("out of GPU memory: 12 of 81920 MiB were free before it")
+    assert "ncu said" not in str(error)
+    both = told(texts.FAILED_KERNEL, 15, outcome={"error": "GpuLost: CUDA_ERROR_LAUNCH_FAILED"})
+    assert type(both) is ChildFailed
+    assert 'CUDA_ERROR_LAUNCH_FAILED (ncu said: Failed to profile "volta_h884gemm' in str(both)
     silent = told(code, 1, tail="Traceback ...\nImportError: no module\n", outcome={})
     assert type(silent) is ChildFailed
     assert "ended with code 1 (ImportError: no module)" in str(silent)
@@ -101,7 +106,7 @@ def test_a_program_that_ncu_ended_itself_is_not_blamed() -> None:
     assert type(told(log, 9, outcome={})) is LogError
 
 
-@pytest.mark.parametrize("code", [-11, -6, -9])
+@pytest.mark.parametrize("code", [-11, -6, -9, 139, 134, 137])  # those above 128 by the shell script around it
 def test_a_signal(code: int) -> None:
     error = told("", code, tail="something\nlast words\n", outcome={})
     assert type(error) is NcuCrashed
@@ -113,6 +118,12 @@ def test_no_end_in_time() -> None:
     error = told("", None, outcome={})
     assert type(error) is NcuHung
     assert "within 60 s" in str(error)
+    assert "wait for another" not in str(error)
+    slow = told(texts.SLOW, None, outcome={})
+    assert type(slow) is NcuHung
+    assert "it may wait for another" in str(slow)
+    assert told(texts.SLOW + "100% - 9 passes\n") is None  # slow, but it came to an end
+    assert profiled_count(texts.SLOW) == 1
     assert type(told(texts.BUSY, None, outcome={})) is ProfilerBusy  # what it said tells more than that it hung
 
 
@@ -127,6 +138,7 @@ def test_how_many_kernels_ncu_says_it_profiled() -> None:
     )
     assert profiled_count(CONNECTED + log) == 2
     assert profiled_count(CONNECTED) is None
+    assert profiled_count(CONNECTED + texts.RANGE_PASS.format(1) + "\n" + texts.RANGE_PASS.format(2)) == 1
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,11 @@ def test_whatever_goes_wrong_is_one_line_and_no_numbers(
     assert "ERR_NVGPUCTRPERM" not in str(caught.value)
 
 
+def test_no_range_is_no_numbers_either(profiled: Measure) -> None:
+    with pytest.raises(NoKernelsProfiled, match=r"profiled no kernel"):
+        profiled(SINGLE, "no_kernels")
+
+
 @pytest.mark.parametrize("mode", ["cut", "garbage", "empty", "not_finite"])
 def test_damaged_reports_of_ranges_are_refused_by_the_csv_reader_too(profiled: Measure, mode: str) -> None:
     with pytest.raises(ReportDamaged):

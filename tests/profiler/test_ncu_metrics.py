@@ -57,3 +57,10 @@ def test_single_is_one_pass_since_ampere_and_paper_never_is() -> None:
     assert expected_passes(PAPER, "9.0") == 9
     assert expected_passes(PAPER, None) is None
     assert expected_passes(SINGLE, "99.0") is None
+
+
+@pytest.mark.parametrize("metric_set", METRIC_SETS.values(), ids=METRIC_SETS)
+def test_caches_are_left_alone_only_where_no_pass_finds_what_another_left(metric_set: metrics.MetricSet) -> None:
+    for chip in CHIPS.values():
+        several_in_one_run = chip.passes[metric_set.name] > 1 and metric_set.replay_mode == "kernel"
+        assert metric_set.cache_control == "all" or not several_in_one_run

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,6 +160,35 @@ def test_other_users_can_open_the_lock(tmp_path: Path) -> None:
 
 def test_a_link_in_place_of_the_lock_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match=r"symbolic link"), counter_session(tmp_path / "lock"):
+    with pytest.raises(ProfilerBusy, match=r"symbolic link.*remove it") as caught, counter_session(tmp_path / "lock"):
         pass
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_lock_that_cannot_be_made_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(ProfilerBusy, match=r"cannot be used"), counter_session(tmp_path / "nowhere" / "lock"):
+        pass
+
+
+def test_a_pipe_of_that_name_does_not_hold_us_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    with counter_session(tmp_path / "lock", 0):
+        pass
+
+
+def test_a_lock_that_was_removed_while_we_waited_is_not_taken_for_the_lock(tmp_path: Path) -> None:
+    place, seen = tmp_path / "lock", threading.Event()
+
+    def take() -> None:
+        with counter_session(place, 10, lambda _line: seen.set()):
+            taken.append(place.stat().st_ino)
+
+    taken: list[int] = []
+    with counter_session(place):
+        second = threading.Thread(target=take)
+        second.start()
+        assert seen.wait(10)
+        place.unlink()
+    second.join(10)
+    assert len(taken) == 1

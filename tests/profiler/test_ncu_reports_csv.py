@@ -16,6 +16,7 @@ from cotenant.profiler.counters.reports.units import factor
 from cotenant.profiler.counters.reports.whole import whole
 
 HERE = Path("made_up.ncu-rep")
+HANGS = "[ $1 != --import ] || exec sleep 60"
 KERNEL = Workload(
     "void k<3, (bool)1>(float *, int)",
     (4096, 1, 1),
@@ -156,12 +157,19 @@ def program(folder: Path, script: str) -> Path:
     return path
 
 
-def test_the_program_is_asked_for_the_raw_page_in_base_units_and_the_c_locale(tmp_path: Path) -> None:
+@pytest.mark.parametrize("known", [("--config-file", "--rename-kernels"), ("--config-file",), ()])
+def test_the_program_is_asked_for_whole_names_in_base_units_and_the_c_locale(
+    tmp_path: Path, known: tuple[str, ...]
+) -> None:
     path = write_report(tmp_path / "a report.ncu-rep", [KERNEL])
     (tmp_path / "page.csv").write_text(raw_csv([KERNEL]))
-    asked = program(tmp_path, f"cd '{tmp_path}'; printf '%s\\n' \"$@\" > asked; echo $LC_ALL > locale; cat page.csv")
+    (tmp_path / "help.txt").write_text(f"  --page arg\n  {'  '.join(known)} arg\n")
+    says = "case $1 in --version) echo Version 2025.3.1.0; exit;; --help) cat help.txt; exit;; esac"
+    prints = "printf '%s\\n' \"$@\" > asked; echo $LC_ALL > locale; cat page.csv"
+    asked = program(tmp_path, f"cd '{tmp_path}'\n{says}\n{prints}")
     assert read_report(path, PAPER.metrics, asked, "csv").workloads == (KERNEL,)
-    options = ["--config-file", "off", "--page", "raw", "--csv", "--print-fp", "--print-units", "base"]
+    options = [word for option in known for word in (option, "off")]
+    options += ["--page", "raw", "--csv", "--print-fp", "--print-units", "base"]
     assert (tmp_path / "asked").read_text().splitlines() == ["--import", str(path), *options]
     assert (tmp_path / "locale").read_text() == "C\n"
 
@@ -184,7 +192,7 @@ def test_a_program_that_fails_is_told(tmp_path: Path, script: str, said: str) ->
 def test_a_program_that_hangs_or_cannot_be_run_is_told(tmp_path: Path) -> None:
     path = write_report(tmp_path / "made_up.ncu-rep", [KERNEL])
     with pytest.raises(WorkError, match=r"did not end in 0\.2 s"):
-        reader.printed(path, program(tmp_path, "exec sleep 60"), timeout_s=0.2)
+        reader.printed(path, program(tmp_path, HANGS), timeout_s=0.2)
     with pytest.raises(WorkError, match="cannot be run"):
         reader.printed(path, tmp_path / "no-such-ncu")
 

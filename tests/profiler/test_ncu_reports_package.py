@@ -69,6 +69,16 @@ def test_the_module_beside_the_program_reads_where_the_package_is_not_there(tmp_
     assert json.loads(done.stdout) == [str(beside / "ncu_report.py"), dict(KERNEL.metrics)]
 
 
+def test_the_module_is_found_from_the_program_below_its_script_too(tmp_path: Path) -> None:
+    beside = tmp_path / "nsight-compute" / "extras" / "python"
+    beside.mkdir(parents=True)
+    (beside / "ncu_report.py").touch()
+    own = tmp_path / "nsight-compute" / "target" / "linux-desktop-glibc_2_11_3-x64"
+    assert package.beside(own / "ncu") == package.beside(tmp_path / "nsight-compute" / "ncu") == beside
+    assert package.beside(own / "deeper" / "ncu") is None
+    assert package.beside(tmp_path / "ncu") is None
+
+
 def test_without_any_reader_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package, "find_spec", lambda _name: None)
     path = write_report(tmp_path / "made_up.ncu-rep", [KERNEL])

@@ -38,7 +38,7 @@ class Request:
         device: The device's id, or a name that the runner knows it by.
         engine_folder: The engine's verified cache entry.
         outcome: File that it tells in what it did.
-        asked_by_pid: The process that wants to know; without it the child ends at once.
+        asked_by_pid: The process that wants to know; without it, or once it removed the request, the child ends.
     """
 
     runner: str
@@ -84,12 +84,13 @@ def _timed_ns(run: Any) -> int:
     return time.monotonic_ns() - began_ns
 
 
-def _end_with(pid: int) -> None:
+def _end_with(pid: int, request: Path) -> None:
     """End this process, and ncu with it, once nobody wants to know: nothing must stay on the device.
 
-    The parent's end would not do: the parent is ncu, which starts programs from threads of its own.
+    The parent's end would not do: the parent is ncu, which starts programs from threads of its own. Whoever asked
+    removes the request when it gives up, which also reaches a child that is in another process group than ncu.
     """
-    while True:
+    while request.exists():
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
@@ -97,12 +98,14 @@ def _end_with(pid: int) -> None:
         except PermissionError:  # it lives, as another user
             pass
         time.sleep(WATCH_S)
+    os._exit(1)
 
 
 def main() -> None:
     """Execute a request; what fails is told in the outcome, and on stderr for people."""
-    request = Request(**json.loads(Path(sys.argv[1]).read_text()))
-    threading.Thread(target=_end_with, args=(request.asked_by_pid,), daemon=True).start()
+    path = Path(sys.argv[1])
+    request = Request(**json.loads(path.read_text()))
+    threading.Thread(target=_end_with, args=(request.asked_by_pid, path), daemon=True).start()
     outcome = Path(request.outcome)
     outcome.unlink(missing_ok=True)
     try:

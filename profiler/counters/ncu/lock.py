@@ -1,6 +1,5 @@
 """One counter session per host at a time: the counters are programmed for one client, and a second disturbs both."""
 
-import errno
 import fcntl
 import os
 import time
@@ -13,7 +12,7 @@ from cotenant.profiler.counters.ncu.errors import ProfilerBusy
 PLACE = Path("/tmp/cotenant-counters.lock")  # not $TMPDIR: that is each user's own
 LIMIT_S = 600.0
 POLL_S = 0.1
-FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe of that name must not hold us up
 
 
 @contextmanager
@@ -27,15 +26,43 @@ def counter_session(
         waiting: Told once, in one line, if there is one to wait for.
 
     Raises:
-        ProfilerBusy: Another session held it all that time.
-        OSError: The lock cannot be opened.
+        ProfilerBusy: Another session held it all that time, or the lock cannot be used.
     """
-    handle = _opened(place)
+    handle = _held(place, limit_s, waiting)
     try:
-        _acquire(handle, place, limit_s, waiting)
         yield
     finally:
         os.close(handle)
+
+
+def _held(place: Path, limit_s: float, waiting: Callable[[str], None]) -> int:
+    while True:
+        try:
+            handle = _opened(place)
+        except OSError as error:
+            raise _unusable(place, error) from error
+        try:
+            _acquire(handle, place, limit_s, waiting)
+            if _is_at(handle, place):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # somebody removed the file meanwhile: whoever comes next would lock another one
+
+
+def _is_at(handle: int, place: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(place, follow_symlinks=False))  # noqa: PTH116 - beside fstat
+    except FileNotFoundError:
+        return False
+
+
+def _unusable(place: Path, error: OSError) -> ProfilerBusy:
+    return ProfilerBusy(
+        f"the lock of this host's one counter session, {place}, cannot be used ({error.strerror}); let its owner or"
+        " root remove it while nobody profiles, then run the same command again"
+    )
 
 
 def _opened(place: Path) -> int:
@@ -58,9 +85,10 @@ def _acquire(handle: int, place: Path, limit_s: float, waiting: Callable[[str], 
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
         except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
+            raise _unusable(place, error) from error
         else:
             return
         if not told:

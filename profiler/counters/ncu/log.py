@@ -22,9 +22,11 @@ from cotenant.profiler.counters.ncu.process import Finished
 ERROR = re.compile(r"^==ERROR== *(.*\S) *$", re.MULTILINE)
 OWN_LINE = re.compile(r"^==(?:ERROR|WARNING|PROF)==.*$", re.MULTILINE)
 PROFILED = re.compile(r'^==PROF== Profiling ".*" - (\d+)\b', re.MULTILINE)
-NO_KERNELS = "No kernels were profiled"
+NOTHING = re.compile(r"No (?:kernels|ranges) were profiled")
+SHELL_SIGNAL = 128  # added to the signal that ended a program by the shell script that started it, as ncu often is
 CHILD_CODE = re.compile(r"The application returned an error code \((-?\d+)\)")
 SHUT_DOWN = "Trying to shutdown target application"  # ncu then ends the program itself: its exit code tells nothing
+WAITS = "Launching the workload is taking more time than expected"
 LONGEST = 300
 
 
@@ -55,12 +57,13 @@ def failure(told: Told) -> NcuFailed | None:
         if found is not None:
             return kind(line(found[0]))
     if code is None:
+        waits = "; a kernel launched by itself did not end: it may wait for another" if WAITS in said else ""
         return NcuHung(
-            f"ncu did not end within {told.timeout_s:g} s{_last(told)}; give it more time (counters: timeout_s in the"
-            " spec), or profile the counter set `single` alone"
+            f"ncu did not end within {told.timeout_s:g} s{_last(told)}{waits}; give it more time (counters: timeout_s"
+            " in the spec), or profile the counter set `single` alone"
         )
     if code < 0:
-        return NcuCrashed(f"ncu was ended by {_signal_name(-code)}{_last(told)}; try another version of Nsight Compute")
+        return _crashed(told, -code)
     return _failed_child(told, said) or _other_error(told, said)
 
 
@@ -72,7 +75,9 @@ def profiled_count(log: str) -> int | None:
 def _failed_child(told: Told, said: str) -> NcuFailed | None:
     error = told.outcome.get("error")
     if error is not None:
-        return ChildFailed(f"the engine could not be executed under ncu: {_short(str(error))}")
+        own = _errors(said)  # a kernel that ncu fails to profile fails in the program too
+        beside = f" (ncu said: {_short(own[0])})" if own else ""
+        return ChildFailed(f"the engine could not be executed under ncu: {_short(str(error))}{beside}")
     code = CHILD_CODE.search(said)
     if code is not None and SHUT_DOWN not in said and not _errors(said):
         how = f"was ended by {_signal_name(-int(code[1]))}" if int(code[1]) < 0 else f"ended with code {code[1]}"
@@ -81,11 +86,13 @@ def _failed_child(told: Told, said: str) -> NcuFailed | None:
 
 
 def _other_error(told: Told, said: str) -> NcuFailed | None:
-    errors = ERROR.findall(said)
-    if errors or told.finished.exit_code:
-        what = " ".join((_errors(said) or errors)[:3]) or f"exit code {told.finished.exit_code}{_last(told)}"
+    errors, code = ERROR.findall(said), told.finished.exit_code or 0
+    if not errors and code - SHELL_SIGNAL in {each.value for each in signal.Signals}:
+        return _crashed(told, code - SHELL_SIGNAL)
+    if errors or code:
+        what = " ".join((_errors(said) or errors)[:3]) or f"exit code {code}{_last(told)}"
         return LogError(f"ncu failed: {_short(what)}; profile the engine again, {OTHER_SOURCE}")
-    if NO_KERNELS in said:
+    if NOTHING.search(said):
         return NoKernelsProfiled(
             "ncu profiled no kernel of the execution, though it ended well: the engine launches none on this GPU, or"
             f" this version does not see the NVTX range; update Nsight Compute, {OTHER_SOURCE}"
@@ -93,6 +100,10 @@ def _other_error(told: Told, said: str) -> NcuFailed | None:
     if not told.report_exists:
         return LogError(f"ncu ended well but wrote no report{_last(told)}; profile the engine again, {OTHER_SOURCE}")
     return None
+
+
+def _crashed(told: Told, number: int) -> NcuCrashed:
+    return NcuCrashed(f"ncu was ended by {_signal_name(number)}{_last(told)}; try another version of Nsight Compute")
 
 
 def _errors(said: str) -> list[str]:

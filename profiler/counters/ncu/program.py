@@ -67,6 +67,14 @@ def examined(path: Path | None = None) -> Program:
         raise NcuMissing(f"{place} cannot be run ({error.strerror}); {REMEDY}") from error
 
 
+def known_options(path: Path) -> frozenset[str]:
+    """Return every long option that an ncu names in its help; none if it cannot be asked."""
+    try:
+        return examined(path).options
+    except NcuMissing:
+        return frozenset()
+
+
 @lru_cache
 def _examined(path: Path, mtime_ns: int) -> Program:
     version = VERSION.search(_said(path, "--version"))

@@ -34,8 +34,9 @@ def beside(program: Path | None) -> Path | None:
     """Return the folder of the reader that comes with the program, if it has one."""
     if program is None:
         return None
-    folder = program.resolve().parent / "extras" / "python"
-    return folder if (folder / f"{NAME}.py").is_file() else None
+    own = program.resolve()  # the program itself lies two folders below the script of its name
+    folders = [above / "extras" / "python" for above in list(own.parents)[:3]]
+    return next((folder for folder in folders if (folder / f"{NAME}.py").is_file()), None)
 
 
 def opened(path: Path, reader: Any) -> Any:

@@ -14,10 +14,14 @@ from pathlib import Path
 
 from cotenant.models.errors import WorkError
 from cotenant.profiler.counters.metrics import CAPABILITY, PASSES
+from cotenant.profiler.counters.ncu.program import known_options
 from cotenant.profiler.counters.reports.found import Found, Value
 from cotenant.profiler.counters.reports.report import ReportDamaged
 
-OPTIONS = ("--config-file", "off", "--page", "raw", "--csv", "--print-fp", "--print-units", "base")
+OPTIONS = ("--page", "raw", "--csv", "--print-fp", "--print-units", "base")
+# Where this ncu has them; one that lacks them has nothing to be switched off. Renaming, on by default, shortens names,
+# so that they differ from the package's, and those of different kernels may be the same.
+SWITCHED_OFF = ("--config-file", "--rename-kernels")
 TIMEOUT_S = 120.0
 NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d*)?([eE][+-]?\d+)?")
 KERNEL, GRID, BLOCK, COMPUTE_CAPABILITY = "Kernel Name", "Grid Size", "Block Size", "CC"
@@ -30,7 +34,9 @@ def printed(path: Path, program: Path, timeout_s: float = TIMEOUT_S) -> str:
         ReportDamaged: ncu fails on it.
         WorkError: ncu cannot be run, or does not end.
     """
-    command = [str(program), "--import", str(path), *OPTIONS]
+    known = known_options(program)
+    switched_off = [word for option in SWITCHED_OFF if option in known for word in (option, "off")]
+    command = [str(program), "--import", str(path), *switched_off, *OPTIONS]
     environment = {**os.environ, "LC_ALL": "C"}  # else numbers follow the user's locale
     try:
         done = subprocess.run(
