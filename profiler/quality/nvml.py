@@ -114,3 +114,24 @@ class Nvml(Protocol):
 
     def nvmlGpmQueryDeviceSupport(self, handle: Any) -> Any:  # noqa: N802
         """Return an object with `isSupportedDevice`: counters without ncu, from Hopper on."""
+
+
+class NvmlGpm(Nvml, Protocol):
+    """The calls and names of counters without ncu, from Hopper on; metrics are asked for by NVML_GPM_METRIC_*."""
+
+    NVML_SUCCESS: int
+    NVML_ERROR_NOT_SUPPORTED: int
+    NVML_GPM_METRICS_GET_VERSION: int
+    c_nvmlGpmMetricsGet_t: Any  # noqa: N815
+
+    def nvmlGpmSampleAlloc(self) -> Any:  # noqa: N802
+        """Return memory for one sample."""
+
+    def nvmlGpmSampleFree(self, sample: Any) -> None:  # noqa: N802
+        """Give it back."""
+
+    def nvmlGpmSampleGet(self, handle: Any, sample: Any) -> Any:  # noqa: N802
+        """Read the counters into a sample."""
+
+    def nvmlGpmMetricsGet(self, asked: Any) -> Any:  # noqa: N802
+        """Fill `metrics` of what is asked with values of the time between its two samples."""
