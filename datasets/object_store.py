@@ -33,7 +33,8 @@ def place_of(destination: str) -> tuple[FileSystem, str]:
     if destination.partition("://")[0] not in OWN_SCHEMES:
         return _by_fsspec(destination)
     try:
-        return FileSystem.from_uri(destination)
+        system, path = FileSystem.from_uri(destination)
+        return system, str(path)
     except (ArrowInvalid, ArrowNotImplementedError, OSError) as error:
         cause = str(error).replace(destination, _shown(destination))
         raise UserError(f"{_shown(destination)} cannot be used: {cause}; name a folder or s3://bucket/path") from error

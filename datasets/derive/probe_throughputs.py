@@ -85,4 +85,5 @@ def _equivalent(row: Row | None, curve: Curve | None, floor_ratio: float | None)
         return Equivalent(None, "too_few_blocks")
     if curve is None:
         return Equivalent(None, "not_calibrated")
-    return curve.intensity(mutual, max(1.0, floor_ratio or 1.0) ** 2)  # each of the two slowdowns may reach so far
+    floor = max(1.0, floor_ratio or 1.0)
+    return curve.intensity(mutual, floor * floor)  # each of the two slowdowns may reach so far

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from cotenant.datasets import raw
+from cotenant.datasets import raw, raw_counters
+from cotenant.datasets.raw_counters import COUNTERS
 from cotenant.datasets.undone import UNREADABLE
 from cotenant.models.atomic import remove_leftovers, write_atomic
 from cotenant.models.errors import UserError
@@ -19,7 +20,7 @@ from cotenant.profiler.campaign.plan import Plan
 from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.campaign.yaml_text import read_yaml
 
-FOLDERS = ("engines", "raw", "failed")
+FOLDERS = ("engines", "raw", "failed", COUNTERS)
 
 
 class Journal:
@@ -45,6 +46,7 @@ class Journal:
             for folder in (self.folder, self.failed, *self.engines.iterdir()):
                 remove_leftovers(folder)
             raw.clean(self.raw)
+            raw_counters.clean(self.folder / COUNTERS)
             if not (self.folder / "campaign.yaml").exists():
                 text = yaml.safe_dump(spec.resolved(), sort_keys=False, allow_unicode=True)
                 write_atomic(self.folder / "campaign.yaml", text.encode())

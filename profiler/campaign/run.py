@@ -8,12 +8,17 @@ from cotenant.models.errors import WorkError
 from cotenant.profiler.campaign.crew import Crew
 from cotenant.profiler.campaign.engines import build_engines
 from cotenant.profiler.campaign.journal import Journal
-from cotenant.profiler.campaign.placement import place
-from cotenant.profiler.campaign.plan import Plan, PlannedCell, make_plan
+from cotenant.profiler.campaign.placement import Placement, place
+from cotenant.profiler.campaign.plan import Plan, PlannedCell, lane_sets, make_plan
 from cotenant.profiler.campaign.progress import Progress
 from cotenant.profiler.campaign.results import Results
 from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.campaign.stopping import sigterm_interrupts
+from cotenant.profiler.counters.preflight import of_placement
+from cotenant.profiler.counters.stage import CountersStage
+from cotenant.profiler.counters.store import Store
+from cotenant.profiler.counters.tiers import Choice, choose
+from cotenant.profiler.doctor.driver import reading as nvml_reading
 
 ATTEMPTS = 2  # a lane may die once for no fault of the experiment; twice is data
 FAILURES_IN_A_ROW_MAX = 3  # more than that is no bad experiment but a bad machine
@@ -52,13 +57,23 @@ def run_campaign(
     if plan.cells:
         placement.check_measures()
     placement.check_distinct(plan.engines)
+    choice = counters_choice(spec, placement) if plan.cells else None
     journal = Journal(out)
     with journal.opened(spec), sigterm_interrupts():
         journal.write_plan(plan, spec)
         results = Results(journal, placement)
         results.check_plan(plan)
         engines = build_engines(plan.engines, placement, cache, journal, progress, results.check_engines)
-        _measure(plan, Crew(spec, placement, engines, results, progress), results, progress, allow_busy)
+        crew = Crew(spec, placement, engines, results, progress)
+        counters = None if choice is None else _counters_stage(spec, placement, choice, journal, cache, progress)
+        built = [engines[key] for key in plan.engines]
+        with crew:
+            lacks_counters = counters is not None and counters.lacks(built)
+            todo = [each for each in plan.cells if lacks_counters or not results.is_done(each.cell_id)]
+            crew.check_idle(todo, allow_busy)
+            if counters is not None:
+                counters.run(built)
+            _measure(plan, crew, results, progress)
         if not plan.cells:
             return CampaignOutcome(out, None, 0, 0, 0)
         progress.stage("dataset", 1)
@@ -68,24 +83,44 @@ def run_campaign(
         return CampaignOutcome(out, dataset, len(plan.cells), done, len(plan.cells) - done)
 
 
-def _measure(plan: Plan, crew: Crew, results: Results, progress: Progress, allow_busy: bool) -> None:
+def counters_choice(spec: CampaignSpec, placement: Placement) -> Choice | None:
+    """Return the source of a campaign's counters; None if its spec asks for none.
+
+    Raises:
+        UserError: No source that the spec lists is available here; told before anything long begins.
+    """
+    if spec.counters is None:
+        return None
+    reading = nvml_reading() if placement.device.kind == "gpu" else None
+    lane_count = max(map(len, lane_sets(spec)))
+    has_sensitivity = any(entry.kind == "sensitivity" for entry in spec.experiments)
+    tiers = of_placement(placement.runner, placement.device, reading, lane_count, has_sensitivity)
+    return choose(spec.counters.sources, tiers)
+
+
+def _counters_stage(
+    spec: CampaignSpec, placement: Placement, choice: Choice, journal: Journal, cache: Path, progress: Progress
+) -> CountersStage:
+    assert spec.counters is not None
+    return CountersStage(spec.counters, placement, choice, Store(journal.folder, cache), journal, progress)
+
+
+def _measure(plan: Plan, crew: Crew, results: Results, progress: Progress) -> None:
     pending = [planned for planned in plan.cells if not results.is_done(planned.cell_id)]
     if len(pending) < len(plan.cells):
         progress.note(f"{len(plan.cells) - len(pending)} of {len(plan.cells)} experiments are already there")
     progress.stage("experiments", len(pending))
     in_a_row = 0
-    with crew:
-        crew.check_idle(pending, allow_busy)
-        for planned in pending:
-            failure = _attempt(crew, planned)
-            in_a_row = in_a_row + 1 if failure else 0
-            if failure:
-                progress.note(f"{planned.cell.label} failed: {failure}")
-            if in_a_row >= FAILURES_IN_A_ROW_MAX:
-                raise WorkError(
-                    f"{in_a_row} experiments in a row failed, the last: {failure}; see {results.journal.failed}"
-                )
-            progress.advance(planned.cell.label)
+    for planned in pending:
+        failure = _attempt(crew, planned)
+        in_a_row = in_a_row + 1 if failure else 0
+        if failure:
+            progress.note(f"{planned.cell.label} failed: {failure}")
+        if in_a_row >= FAILURES_IN_A_ROW_MAX:
+            raise WorkError(
+                f"{in_a_row} experiments in a row failed, the last: {failure}; see {results.journal.failed}"
+            )
+        progress.advance(planned.cell.label)
 
 
 def _attempt(crew: Crew, planned: PlannedCell) -> str | None:

@@ -63,9 +63,11 @@ def build_spec(where: Where, models: Sequence[str], batch_sizes: Sequence[int]) 
     return _spec("build", where, [_group(models, batch_sizes)], [])
 
 
-def profile_spec(where: Where, models: Sequence[str], batch_sizes: Sequence[int]) -> CampaignSpec:
-    """Every model at every batch size alone, enough for p50 and p95 with bounds."""
-    return _spec("profile", where, [_group(models, batch_sizes)], [{"kind": "solo"}])
+def profile_spec(
+    where: Where, models: Sequence[str], batch_sizes: Sequence[int], counters: dict[str, Any] | None = None
+) -> CampaignSpec:
+    """Every model at every batch size alone, enough for p50 and p95 with bounds; `counters` as a spec's key says it."""
+    return _spec("profile", where, [_group(models, batch_sizes)], [{"kind": "solo"}], counters=counters)
 
 
 def lanes_needed(arrangement: Arrangement, tenant_count: int) -> int:
@@ -149,6 +151,7 @@ def _spec(
     engines: list[dict[str, Any]],
     experiments: list[dict[str, Any]],
     quality: dict[str, Any] | None = None,
+    counters: dict[str, Any] | None = None,
 ) -> CampaignSpec:
     content = {"name": name, **where.keys(), "engines": engines, "experiments": experiments, "quality": quality or {}}
-    return parse_spec(content, name)
+    return parse_spec({**content, "counters": counters}, name)

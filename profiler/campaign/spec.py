@@ -11,6 +11,7 @@ from cotenant.models.model import Precision
 from cotenant.profiler.campaign.spec_faults import dotted, first_fault, not_finite, truth_as_number
 from cotenant.profiler.campaign.usual_precision import usual_precision
 from cotenant.profiler.campaign.yaml_text import read_yaml
+from cotenant.profiler.counters.tiers import CountersSpec
 from cotenant.profiler.experiments.kinds import ExperimentSpec, experiment_kind, kind_names
 from cotenant.profiler.experiments.lanes import LaneSpecs
 from cotenant.profiler.quality.thresholds import Quality
@@ -50,6 +51,7 @@ class CampaignSpec(BaseModel):
     engines: tuple[EngineGroup, ...]
     experiments: tuple[SerializeAsAny[ExperimentSpec], ...] = ()
     quality: Quality = Quality()
+    counters: CountersSpec | None = None
 
     @field_validator("device", mode="before")
     @classmethod

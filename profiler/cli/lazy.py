@@ -1,6 +1,7 @@
 """A command group that imports a command's file only when the command is asked for."""
 
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -22,8 +23,12 @@ class LazyGroup(click.Group):
         """Import and return one command; None if there is none of that name."""
         if cmd_name not in self.modules:
             return None
-        command: click.Command = import_module(f"{self.package}.{cmd_name}").command
+        command: click.Command = import_module(self.module_of(cmd_name)).command
         return command
+
+    def module_of(self, cmd_name: str) -> str:
+        """Return the full name of a command's module; one named as a keyword of Python ends in an underscore."""
+        return f"{self.package}.{cmd_name}{'_' if iskeyword(cmd_name) else ''}"
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -5,6 +5,6 @@ from cotenant.profiler.cli.lazy import LazyGroup
 command = LazyGroup(
     "dataset",
     __name__,
-    ("build", "check", "describe", "features", "split", "trace", "merge", "export", "figures"),
+    ("build", "check", "describe", "features", "split", "trace", "merge", "export", "import", "figures"),
     help="Derive a dataset, check it, tell and draw what it says.",
 )
