@@ -27,6 +27,9 @@ Controls stand in the data: null co-locations, solo canaries, a self-test of co-
 
 Rows are marked, never dropped. Default training rows: `executions` with `role` main, `censored` none and `co_censored`
 none, of experiments whose `verdict` is not failed. Where a value is null, `null_reasons` says why."""
+IMPORTED = """Experiments of kind `imported` were measured by another tool, with its own definitions: what stands above
+does not hold for them. Their slowdowns are ratios of the times that it tells, without bounds; their `spec` names the
+source file."""
 LIMITS = """Numbers hold for the devices, engines, drivers and modes named here, and for no others. Percentages of
 different counter sources are different quantities; `counter_source` and `counter_set` say which: never mix them."""
 
@@ -69,6 +72,7 @@ def _body(facts: CardFacts) -> str:
                 *_measured(facts),
                 "## How it was measured",
                 HOW,
+                *([IMPORTED] if "imported" in facts.description.experiment_counts else []),
                 *_trust(facts),
                 *_tables(facts),
             ]

@@ -34,6 +34,11 @@ class SmallTables:
         return {row["engine_id"]: row for row in self.rows["engines"]}
 
     @cached_property
+    def devices(self) -> dict[str, dict[str, Any]]:
+        """Rows of the devices table by id."""
+        return {row["device_id"]: row for row in self.rows["devices"]}
+
+    @cached_property
     def experiments(self) -> dict[str, dict[str, Any]]:
         """Rows of the experiments table by id."""
         return {row["experiment_id"]: row for row in self.rows["experiments"]}

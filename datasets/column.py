@@ -27,6 +27,8 @@ UNIT_SUFFIXES = {
     "_ratio": "ratio",
     "_count": "count",
     "_mhz": "MHz",
+    "_mw": "mW",
+    "_c": "C",
     "flop_per_s": "flop/s",
     "bytes_per_s": "bytes/s",
     "items_per_s": "items/s",

@@ -14,6 +14,7 @@ from cotenant.datasets.tables.requests import REQUESTS
 from cotenant.datasets.tables.sensitivities import SENSITIVITIES
 from cotenant.datasets.tables.slowdowns import SLOWDOWNS
 from cotenant.datasets.tables.solo_profiles import SOLO_PROFILES
+from cotenant.datasets.tables.telemetry import TELEMETRY
 from cotenant.datasets.tables.throughputs import THROUGHPUTS
 
 SCHEMA_VERSION = "1.0"
@@ -36,6 +37,7 @@ __all__ = [
     "SLOWDOWNS",
     "SOLO_PROFILES",
     "TABLES",
+    "TELEMETRY",
     "THROUGHPUTS",
     "UNIT_SUFFIXES",
     "Column",
@@ -47,7 +49,7 @@ TABLES: dict[str, Table] = {
     for table in (
         DEVICES, ENGINES, SOLO_PROFILES, THROUGHPUTS, KERNELS, AGREEMENTS, EXPERIMENTS, BLOCKS, SLOWDOWNS,
         SENSITIVITIES, EXECUTIONS, OVERLAPS,
-        REQUESTS, PROVENANCE,
+        REQUESTS, TELEMETRY, PROVENANCE,
     )
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from cotenant.datasets.check_subjects import SmallTables
 from cotenant.datasets.columns import LARGE
 from cotenant.datasets.derive.measured import Measured
 from cotenant.datasets.derive.summary import Summary, summarise
+from cotenant.datasets.derive.telemetry import Judged, judged
 from cotenant.datasets.stored_experiment import stored_experiment
 
 Ints = NDArray[np.int64]
@@ -49,6 +50,11 @@ class ExperimentRows:
     def requests(self) -> pa.Table:
         """Rows of requests."""
         return self.large["requests"]
+
+    @property
+    def telemetry(self) -> pa.Table:
+        """Rows of telemetry."""
+        return self.large["telemetry"]
 
     def of_executions(self, name: str) -> Ints:
         """Return an integer column of executions; nulls are not allowed."""
@@ -124,9 +130,15 @@ class ExperimentRows:
     def measured(self) -> Measured:
         """The experiment as the derivation sees it; ValueError where its tenants do not fit."""
         thresholds = self.small.thresholds[self.experiment["experiment_id"]]
+        device = self.small.devices[self.experiment["device_id"]]
         return stored_experiment(
-            self.experiment, thresholds, self.small.engines, self.blocks, self.slowdowns, self.executions
+            self.experiment, thresholds, device, self.small.engines, self.blocks, self.slowdowns, self.executions
         )
+
+    @cached_property
+    def judged(self) -> Judged:
+        """What gates find against its stored samples and executions."""
+        return judged(self.measured, self.telemetry)
 
     @cached_property
     def summary(self) -> Summary:

@@ -1,8 +1,8 @@
 """A dataset copied to where others take it from: a folder or an object store, partitioned, with card and metadata.
 
 Large tables are partitioned as `<table>/device_id=<id>/kind=<kind>/part-0.parquet`; both stay real columns as well, so
-that a file read by itself says where it belongs. Everything else stays as it is. `croissant.json` is written last and
-holds the digest of every file: where it lies, the copy is whole.
+that a file read by itself says where it belongs. Everything else stays as it is, feature sets and splits too.
+`croissant.json` is written last and holds the digest of every file: where it lies, the copy is whole.
 """
 
 import json
@@ -27,6 +27,7 @@ from cotenant.datasets.read import table_files
 from cotenant.models.errors import UserError, WorkError
 
 PARTITIONS = ("device_id", "kind")
+ON_DEMAND = ("features", "splits")  # made by commands of their own; copied as they are, where they are
 ROW_GROUP_ROWS = 1 << 19
 COPY_BYTES = 8 << 20
 
@@ -84,10 +85,20 @@ def _staged(dataset: Path, staged: Path, facts: CardFacts) -> CardFacts:
             _partition(table, files, staged / name)
         else:
             for path in files:
-                target = staged / path.relative_to(dataset)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.hardlink_to(path) if _same_disk(path, target.parent) else target.write_bytes(path.read_bytes())
+                _place(path, staged / path.relative_to(dataset))
+    for name in ON_DEMAND:
+        for path in sorted((dataset / name).rglob("*")):
+            if path.is_file():
+                _place(path, staged / path.relative_to(dataset))
     return facts
+
+
+def _place(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if _same_disk(path, target.parent):
+        target.hardlink_to(path)
+    else:
+        shutil.copyfile(path, target)
 
 
 def _same_disk(path: Path, folder: Path) -> bool:

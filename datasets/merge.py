@@ -15,6 +15,7 @@ from typing import Any
 from cotenant.datasets import raw, raw_counters
 from cotenant.datasets.build import build_dataset
 from cotenant.datasets.folders import RAW, campaign_folder
+from cotenant.datasets.imports.origin import RECORD as IMPORT
 from cotenant.datasets.parquet import writing
 from cotenant.datasets.raw_counters import COUNTERS
 from cotenant.models.atomic import atomic_path, write_atomic
@@ -71,6 +72,10 @@ def _campaigns(folders: Sequence[Path]) -> list[Path]:
     found = []
     for folder in folders:
         campaign = campaign_folder(folder)
+        if campaign is None and (folder / IMPORT).is_file():
+            raise UserError(
+                f"{folder} holds another tool's estimates, which have no {RAW}/ to merge; leave it a dataset by itself"
+            )
         if campaign is None or not (campaign / RAW).is_dir():
             raise UserError(f"{folder} has no {RAW}/, which merging reads; name campaign folders")
         found.append(campaign)

@@ -21,13 +21,14 @@ IDLE_LANE = -1  # no lane that executes
 COPIED = (
     *("experiment_id", "cell_id", "kind", "seed", "repeat", "condition", "runner", "lane_share_pct"),
     *("isolation_requested", "isolation_observed", "clock_error_ns", "weights_shared", "oversubscribed"),
-    "host_has_own_core",
+    *("host_has_own_core", "started_busy"),
 )
 
 
 def stored_experiment(
     experiment: Row,
     thresholds: Row,
+    device: Row,
     engines: dict[str, Row],
     blocks: Sequence[Row],
     slowdowns: Sequence[Row],
@@ -36,6 +37,7 @@ def stored_experiment(
     """Put an experiment together again from its rows, which `faults_of_tenants` must have nothing against.
 
     Args:
+        device: Its row of the devices table.
         engines: Rows of the engines table by engine_id.
         blocks, slowdowns: Its own rows, by block_index and tenant.
     """
@@ -46,7 +48,7 @@ def stored_experiment(
         "spec": json.loads(experiment["spec"]),
         "lane_count": experiment["lanes"],
         "quality": thresholds,
-        "device": {"device_id": experiment["device_id"]},
+        "device": {name: device[name] for name in ("device_id", "kind")},
         "engines": [engines[engine_id] for engine_id in dict.fromkeys(experiment["deployed_engine_ids"])],
         "tenants": stored_tenants(experiment, executions),
         "blocks": list(blocks),

@@ -6,6 +6,8 @@ from typing import Any
 
 ABOVE_ZERO = ("gain_min_ratio", "canary_drift_max_ratio")  # what decides verdicts
 NUMBERS = ("enqueue_bound_max_ratio", "self_test_max_ratio")  # where they are stored
+OF_GATES = ("clock_drop_max_ratio", "foreign_cpu_max_pct", "steal_max_pct", "temperature_margin_min_c")  # the same
+MASK_END = 1 << 63
 RECURSION = "it is nested too deeply"
 
 
@@ -34,7 +36,19 @@ def read_thresholds(text: str) -> dict[str, Any]:
     for name in NUMBERS:
         if not _is_number(found.get(name, 0)):
             raise ValueError(f"{name} is {found[name]!r}, which is no number")
+    _check_gates(found)
     return found
+
+
+def _check_gates(found: dict[str, Any]) -> None:
+    for name in OF_GATES:
+        if found.get(name) is not None and not _is_number(found[name]):
+            raise ValueError(f"{name} is {found[name]!r}, which is no number")
+    mask, boost = found.get("throttle_mask"), found.get("sync_boost_throttles")
+    if mask is not None and not (type(mask) is int and 0 <= mask < MASK_END):
+        raise ValueError(f"throttle_mask is {mask!r}, which is no mask of bits")
+    if boost is not None and not isinstance(boost, bool):
+        raise ValueError(f"sync_boost_throttles is {boost!r}, which is neither true nor false")
 
 
 def _is_number(value: object) -> bool:

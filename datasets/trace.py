@@ -184,7 +184,7 @@ class _Timeline:
             for rows in _pieces(path, self._id, None):
                 times_ns = np.asarray(rows["t_ns"].to_numpy(), dtype=np.int64)
                 for field in rows.schema:
-                    if field.name == "t_ns" or not (
+                    if field.name in ("t_ns", "sample_index", "sample_ns") or not (
                         pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
                     ):
                         continue

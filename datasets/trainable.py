@@ -131,7 +131,7 @@ def _kernel_traces(held: Holdings) -> Iterator[str]:
 
 
 def _cells(held: Holdings) -> Iterator[str]:
-    if not held.tables["slowdowns"] or not held.kinds("pair", "set"):
+    if not held.tables["slowdowns"] or not held.kinds("pair", "set", "imported"):
         yield "slowdowns of pairs or sets (experiments `pair`, `set`)"
 
 

@@ -36,6 +36,13 @@ REASONS: dict[str, Reason] = {
     "overload": Reason("mark", "more work arrived than the lanes can do: queues grow as long as it lasts"),
     "generator_lag": Reason("mark", "the host noticed arrivals later than allowed: the load was not what was drawn"),
     "solo_not_representative": Reason("mark", "executions beside nobody did not take what the solo profile says"),
+    "device_not_idle": Reason("mark", "the device was not idle when measuring began, and it was told to go on"),
+    "throttled": Reason("mark", "the driver held the clocks down while executions that count ran"),
+    "clock_drop": Reason("mark", "the clock fell while executions that count ran; cycle ratios tell what that did"),
+    "foreign_load": Reason("mark", "processes of others ran beside executions that count"),
+    "stolen": Reason("mark", "other guests of the host took time of the cores from executions that count"),
+    "quota_throttled": Reason("mark", "a quota on the cores' time held executions that count back"),
+    "hot": Reason("note", "the device came within a few degrees of slowing down; whether it did, `throttled` says"),
 }
 
 
@@ -71,11 +78,15 @@ class ServingFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """What decides a verdict; None where it is not known or does not apply."""
+    """What decides a verdict; None where it is not known or does not apply.
+
+    Attributes:
+        gate_marks: Words of gates that mark an execution that counts.
+    """
 
     kind: str
-    oversubscribed: bool
-    host_has_own_core: bool
+    oversubscribed: bool | None
+    host_has_own_core: bool | None
     self_test_passed: bool | None
     gain_ratio: float | None
     gain_min_ratio: float
@@ -85,11 +96,13 @@ class Facts:
     enqueue_bound_max_ratio: float
     tenants: Sequence[TenantFacts]
     serving: ServingFacts | None = None
+    started_busy: bool | None = None
+    gate_marks: Sequence[str] = ()
 
 
 def judge(facts: Facts) -> tuple[str, list[str]]:
     """Return the verdict (ok, marked or failed) and its reasons, sorted."""
-    found = {*_of_session(facts), *_of_co_running(facts), *_of_estimates(facts)}
+    found = {*_of_session(facts), *_of_co_running(facts), *_of_estimates(facts), *facts.gate_marks}
     if facts.serving is not None:
         found |= set(_of_serving(facts.serving))
     reasons = sorted(found)
@@ -101,8 +114,10 @@ def judge(facts: Facts) -> tuple[str, list[str]]:
 def _of_session(facts: Facts) -> Iterator[str]:
     if facts.oversubscribed:
         yield "oversubscribed"
-    if not facts.host_has_own_core:
+    if facts.host_has_own_core is False:
         yield "no_core_for_host"
+    if facts.started_busy:
+        yield "device_not_idle"
     if facts.canary_drift_ratio is not None and facts.canary_drift_ratio - 1 > facts.canary_drift_max_ratio:
         yield "canary_drift"
     if _ran_dry(facts):

@@ -72,6 +72,7 @@ KINDS = {
     "null": Kind("the second tenant is loaded and idle: nothing must be found", quads=True, fills_lanes=True),
     "self_test": Kind("two half loads: do lanes run side by side or take turns?"),
     "sensitivity": Kind("an engine beside a probe of known intensity", quads=True, beside=True, fills_lanes=True),
+    "imported": Kind("another tool's: its estimates in slowdowns, or executions from its timeline", beside=True),
 }
 ROLES = {
     "main": "beside others, within the block's window or across its edge",
@@ -81,6 +82,7 @@ ROLES = {
     "warmup": "ended before the window began: it led in to what counts",
     "tail": "began after the window had closed: it kept a lane busy until all that counts had ended",
 }
+UNCOUNTED_ROLES = {role: ROLES[role] for role in ("warmup", "tail")}
 ARMS = {
     "solo": Arm("one tenant alone, as part of a quad", "solo", in_quads=True),
     "co_run": Arm("all tenants side by side", "main", in_quads=True, treated=True, together=True),
@@ -89,6 +91,7 @@ ARMS = {
     "sequential": Arm("tenants one at a time, in turns", "solo", pattern="interleaved"),
     "serving": Arm("requests as they arrive", "main", open_loop=True),
     "self_test": Arm("one burst of the self-test", "canary", windowed=False),
+    "imported": Arm("tenants beside each other on the timeline of another tool", "main"),
 }
 CENSORED = {
     "none": "start and end lie in the block's window",
@@ -138,8 +141,17 @@ VERDICTS = {
     "failed": "not what it claims",
 }
 
+GATE_MARKS = {  # what telemetry says against the time since the sample before, see gates.py
+    "throttled": "the driver held the clocks down: power, heat or a hardware slowdown",
+    "clock_drop": "the clock lay well below the highest that this experiment saw while the device worked",
+    "foreign_load": "processes of others used the device, or the cores of the machine",
+    "stolen": "other guests of the host took time of the cores",
+    "quota_throttled": "a quota on the cores' time held our processes back",
+    "hot": "the device was a few degrees from slowing down",
+}
 MARKS = {
     "cold": "the tenant's first execution of a block; counts in no estimate",
+    **GATE_MARKS,
 }
 REQUEST_MARKS = {
     "lagged": "the host noticed its arrival later than allowed",
@@ -159,6 +171,7 @@ NULL_REASONS = {
     "too_few_samples": "fewer executions than this number needs",
     "too_few_blocks": "fewer blocks or quads than this number needs",
     "no_null_experiment": "the device has no null experiment with bounds",
+    "first_sample": "it is of the time since the sample before, and the first has none before it",
     "closed_loop": "nothing arrives: lanes are refilled as they complete, so there is no load and no queue",
     "not_served": "the request was dropped or never finished; its outcome says which",
     "load_changes": "the load changes on purpose during the run",

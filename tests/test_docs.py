@@ -22,7 +22,7 @@ SHOWN_TARGET = re.compile(r"(?:^\s*(?:\$ )?|`)make ([a-z-]+)", re.MULTILINE)
 
 def command_paths(group: LazyGroup, path: str = "") -> Iterator[str]:
     for name in group.modules:
-        found = importlib.import_module(f"{group.package}.{name}").command
+        found = importlib.import_module(group.module_of(name)).command
         if isinstance(found, LazyGroup):
             yield from command_paths(found, f"{path}{name} ")
         else:

@@ -13,7 +13,7 @@ SAMPLES = "telemetry"
 
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
     """Derive both again."""
-    for block, clock in zip(rows.blocks, block_clocks(rows.blocks, rows.large.get(SAMPLES)), strict=True):
+    for block, clock in zip(rows.blocks, block_clocks(rows.blocks, rows.large[SAMPLES]), strict=True):
         if block[CLOCK] != clock:
             yield "blocks", f"block {block['block_index']} has {CLOCK} {block[CLOCK]}, its telemetry says {clock}"
     stored = np.asarray(rows.executions["span_cycle_count"].to_numpy(), dtype=np.float64)

@@ -6,7 +6,7 @@ import numpy as np
 
 from cotenant.datasets.check_kinds import ExperimentCheck
 from cotenant.datasets.derive.executions import solo_spans
-from cotenant.datasets.experiment_rows import ExperimentRows, Flags, Ints, has_mark, mark_count, some
+from cotenant.datasets.experiment_rows import ExperimentRows, Flags, Ints, has_mark, some
 from cotenant.datasets.words import ARMS
 
 LEFT, RIGHT = 1, 2
@@ -39,7 +39,6 @@ def _faults(rows: ExperimentRows) -> Iterator[str]:
     yield from some(rows.words("role") != expected, "role does not follow from the block's arm and window")
     cold = _is_cold(rows)
     yield from some(cold != has_mark(rows.executions, "cold"), "the mark `cold` is not on a tenant's first of a block")
-    yield from some(mark_count(rows.executions) != cold, "marks has a word twice, or another")
     for column, quantile in (("slowdown_ratio", "span_p50_ns"), ("interference_ratio", "span_p95_ns")):
         divisor = solo_spans(rows.measured, rows.small.profiles, quantile)
         stored = np.asarray(rows.executions[column].to_numpy(), dtype=np.float64)

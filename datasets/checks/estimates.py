@@ -10,6 +10,7 @@ from cotenant.datasets.derive.experiments import Written, experiment_row
 from cotenant.datasets.derive.lone import lone_slowdown
 from cotenant.datasets.derive.requests import NULL_REASONS as OF_REQUESTS
 from cotenant.datasets.derive.slowdowns import slowdown_rows
+from cotenant.datasets.derive.telemetry import null_reasons as of_telemetry
 from cotenant.datasets.differences import differences
 from cotenant.datasets.experiment_rows import ExperimentRows
 
@@ -19,7 +20,10 @@ DISPATCH_LOGGED = "in_flight_execution_ids"
 def run(rows: ExperimentRows) -> Iterator[tuple[str, str]]:
     """Derive the experiment's rows of the small tables again."""
     slowdowns = slowdown_rows([rows.summary], _floors(rows))
-    yield from differences("slowdowns", rows.slowdowns, slowdowns, ("tenant",), "its quads say")
+    measured = [
+        row for row in rows.slowdowns if row["source"] == "measured"
+    ]  # of others there is nothing to derive from
+    yield from differences("slowdowns", measured, slowdowns, ("tenant",), "its quads say")
     yield from differences("blocks", rows.blocks, block_rows([rows.summary]), ("block_index",), "its executions say")
     again = experiment_row(rows.summary, _written(rows), slowdowns)
     yield from differences("experiments", [rows.experiment], [again], (), "its executions say")
@@ -35,16 +39,17 @@ def _floors(rows: ExperimentRows) -> dict[str, NoiseFloor]:
 def _written(rows: ExperimentRows) -> Written:
     counts = {name: found.num_rows for name, found in rows.large.items()}
     lone = lone_slowdown(rows.measured, rows.ran_alone, rows.small.profiles)
-    return Written(counts, lone, _null_reasons(rows))
+    return Written(counts, lone, _null_reasons(rows), rows.judged.words, rows.judged.watched_ratio)
 
 
 def _null_reasons(rows: ExperimentRows) -> dict[str, str]:
     executions = rows.executions
     logged = executions if executions[DISPATCH_LOGGED].null_count < executions.num_rows else None
     reasons = null_reasons(rows.measured, executions, rows.small.profiles, logged)
-    return {f"executions.{name}": why for name, why in reasons.items()} | {
-        f"requests.{name}": why for name, why in OF_REQUESTS.items() if rows.requests[name].null_count
-    }
+    device_kind = rows.measured.metadata["device"]["kind"]
+    asked = {name: why for name, why in OF_REQUESTS.items() if rows.requests[name].null_count}
+    tables = {"executions": reasons, "requests": asked, "telemetry": of_telemetry(rows.telemetry, device_kind)}
+    return {f"{table}.{name}": why for table, found in tables.items() for name, why in found.items()}
 
 
 CHECK = ExperimentCheck("estimates", run)

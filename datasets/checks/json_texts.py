@@ -15,7 +15,7 @@ def run(small: SmallTables) -> Iterator[tuple[str, str]]:
     for table, names in COLUMNS.items():
         for index, row in enumerate(small.rows[table]):
             for name in names:
-                if not _is_canonical_object(row[name]):
+                if row[name] is not None and not _is_canonical_object(row[name]):
                     yield table, f"row {index}: {name} is no JSON object with sorted keys and without spaces"
 
 

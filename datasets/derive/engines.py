@@ -9,6 +9,9 @@ from cotenant.datasets.derive.summary import Summary
 from cotenant.models.digest import canonical_json
 from cotenant.models.errors import WorkError
 
+OF_IMPORTED = (
+    *("family", "input_shapes", "precision", "build_target", "source_sha256", "engine_sha256", "engine_bytes"),
+)
 OFTEN_UNKNOWN = ("parameter_count", "mac_count", "flop_count", "read_bytes", "write_bytes", "weight_bytes")
 
 
@@ -34,8 +37,9 @@ def engine_rows(
                 f"engine {engine['engine_id']} has another {differing[0]} in {where} than in "
                 f"{first}; move one of the two raw files elsewhere and measure it as another build_index"
             )
-    reasons = dict.fromkeys(OFTEN_UNKNOWN, "not_reported")
-    return [
-        row_of(ENGINES, {**engine, "input_shapes": canonical_json(engine["input_shapes"]).decode()}, reasons)
-        for _, engine in found.values()
-    ]
+    reasons = dict.fromkeys((*OFTEN_UNKNOWN, *OF_IMPORTED), "not_reported")
+    return [row_of(ENGINES, {**engine, "input_shapes": _shapes(engine)}, reasons) for _, engine in found.values()]
+
+
+def _shapes(engine: dict[str, Any]) -> str | None:
+    return None if engine["input_shapes"] is None else canonical_json(engine["input_shapes"]).decode()

@@ -1,5 +1,6 @@
 """Rows of the executions table for one experiment."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from cotenant.datasets.columns import EXECUTIONS
 from cotenant.datasets.derive.measured import Ints, Measured
-from cotenant.datasets.derive.word_arrays import constant, renumbered, word_lists, words_of
+from cotenant.datasets.derive.word_arrays import constant, marked, renumbered, words_of
+from cotenant.datasets.gates import Flags
 from cotenant.datasets.overlap import OverlapIntervals
 from cotenant.datasets.schema import arrow_schema
 from cotenant.datasets.solo import SoloProfiles
@@ -28,11 +30,16 @@ DISPATCH = {  # column -> what the raw file calls it
 
 
 def execution_table(
-    measured: Measured, overlaps: OverlapIntervals, profiles: SoloProfiles, dispatches: pa.Table | None = None
+    measured: Measured,
+    overlaps: OverlapIntervals,
+    profiles: SoloProfiles,
+    gate_marks: Mapping[str, Flags],
+    dispatches: pa.Table | None = None,
 ) -> pa.Table:
     """Return an experiment's executions.
 
     Args:
+        gate_marks: What gates find against them: mark -> which have it.
         dispatches: What was known at each dispatch of an open-loop experiment, by execution_id.
     """
     count = measured.executions.num_rows
@@ -53,7 +60,7 @@ def execution_table(
         "co_censored": words_of(co_censored_bits(censored, overlaps), CENSORED),
         **{name: _over(span_ns, solo_spans(measured, profiles, of)) for name, of in QUANTILES.items()},
         **_at_dispatch(count, dispatches),
-        "marks": _marks(measured),
+        "marks": marked({**gate_marks, "cold": _is_cold(measured)}, count),
     }
     schema = arrow_schema(EXECUTIONS)
     arrays = [
@@ -136,13 +143,12 @@ def _at_dispatch(count: int, dispatches: pa.Table | None) -> dict[str, Any]:
     return {column: pc.take(dispatches[name], index).combine_chunks() for column, name in DISPATCH.items()}
 
 
-def _marks(measured: Measured) -> pa.ListArray:
-    """Mark each tenant's first execution of each block."""
+def _is_cold(measured: Measured) -> Flags:
+    """Return which are the first execution of their tenant in their block."""
     group = measured.block_index * len(measured.tenants) + measured.tenant_index
     order = np.lexsort((measured.start_ns, group))
     is_first = np.ones(len(order), dtype=bool)
     is_first[1:] = group[order][1:] != group[order][:-1]
-    cold = np.zeros(len(order), dtype=np.int64)
+    cold = np.zeros(len(order), dtype=bool)
     cold[order] = is_first
-    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(cold)))
-    return word_lists(offsets, np.zeros(int(offsets[-1]), np.int64), ["cold"])
+    return cold

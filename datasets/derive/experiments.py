@@ -16,6 +16,7 @@ COPIED = (
     *("experiment_id", "cell_id", "kind", "seed", "repeat", "condition", "runner", "isolation_requested"),
     *("isolation_observed", "clock_error_ns", "weights_shared", "oversubscribed", "host_has_own_core"),
 )
+OF_IMPORTED = ("seed", "isolation_observed", "clock_error_ns", "oversubscribed", "host_has_own_core")  # may be unknown
 HALVES = tuple(
     f"{name}_p95_{half}_half{end}_ns"
     for name in ("latency", "span")
@@ -34,11 +35,15 @@ class Written:
         counts: Table -> rows.
         lone: Slowdown of executions that nobody ran beside; None for experiments without open-loop blocks.
         null_reasons: `table.column` -> reason, for each column with a null in this experiment's rows.
+        gate_marks: Words of gates that mark an execution that counts; None without telemetry.
+        watched_ratio: Part of the executions that count that ran between its first and last sample.
     """
 
     counts: Mapping[str, int]
     lone: LoneSlowdown | None
     null_reasons: Mapping[str, str]
+    gate_marks: Sequence[str] | None = None
+    watched_ratio: float | None = None
 
 
 def experiment_row(summary: Summary, written: Written, slowdowns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -69,6 +74,9 @@ def experiment_row(summary: Summary, written: Written, slowdowns: Sequence[Mappi
         "self_test_makespan_ratio": self_test and self_test["makespan_ratio"],
         "block_count": len(facts["blocks"]),
         **{f"{table.removesuffix('s')}_count": count for table, count in written.counts.items()},
+        "started_busy": facts.get("started_busy"),
+        "gate_marks": written.gate_marks,
+        "watched_ratio": written.watched_ratio,
     }
     values["verdict"], values["verdict_reasons"] = judge(facts_of(values, facts["quality"], slowdowns))
     row = row_of(EXPERIMENTS, values, _reasons(summary, written))
@@ -114,6 +122,8 @@ def facts_of(
             for row in slowdowns
         ],
         serving=_serving_facts(experiment) if KINDS[experiment["kind"]].open_loop else None,
+        started_busy=experiment["started_busy"],
+        gate_marks=experiment["gate_marks"] or (),
     )
 
 
@@ -140,7 +150,8 @@ def _reasons(summary: Summary, written: Written) -> dict[str, str]:
     return {
         "condition": "not_applicable",
         "isolation_requested": "not_applicable",
-        "lane_share_pct": "whole_device",
+        **dict.fromkeys(OF_IMPORTED, "not_reported"),
+        "lane_share_pct": "not_reported" if facts["kind"] == "imported" else "whole_device",
         "planned_offset_ratio": "not_applicable",
         **_reasons_of_serving(facts, written.lone),
         **{f"concurrency_gain{end}_ratio": why for end, why in (("", gain), ("_lower", gain_bound))},
@@ -150,7 +161,15 @@ def _reasons(summary: Summary, written: Written) -> dict[str, str]:
         "weights_shared": "not_reported",
         "self_test_passed": "not_measured",
         "self_test_makespan_ratio": "not_measured",
+        **dict.fromkeys(("started_busy", "gate_marks", "watched_ratio"), _no_telemetry(facts)),
     }
+
+
+def _no_telemetry(facts: Mapping[str, Any]) -> str:
+    """Return why nothing is known of what the device did meanwhile."""
+    if facts["kind"] == "imported":
+        return "not_reported"
+    return "not_applicable" if facts["device"]["kind"] == "simulated" else "not_measured"
 
 
 def _reasons_of_serving(facts: Mapping[str, Any], lone: LoneSlowdown | None) -> dict[str, str]:

@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from cotenant.datasets.columns import EXECUTIONS, LARGE, OVERLAPS, REQUESTS
-from cotenant.datasets.derive import executions, requests
+from cotenant.datasets.columns import EXECUTIONS, LARGE, OVERLAPS, REQUESTS, TELEMETRY
+from cotenant.datasets.derive import executions, requests, telemetry
 from cotenant.datasets.derive.experiments import Written
 from cotenant.datasets.derive.lone import lone_slowdown, ran_alone
 from cotenant.datasets.derive.measured import Measured
@@ -55,20 +55,28 @@ class LargeTables:
         if dispatches is not None:
             _check_dispatches(measured, dispatches)
         intervals = overlap_intervals(measured.start_ns, measured.end_ns)
-        rows = executions.execution_table(measured, intervals, profiles, dispatches)
+        samples = open_sibling(path, measured, TELEMETRY.name)
+        samples = None if samples is None else telemetry.in_order(samples)
+        found = telemetry.judged(measured, samples)
+        rows = executions.execution_table(measured, intervals, profiles, found.executions, dispatches)
         self._writers[EXECUTIONS.name].write(rows)
         reasons = _named(EXECUTIONS.name, executions.null_reasons(measured, rows, profiles, dispatches))
         for piece in overlap_tables(measured, intervals):
             self._writers[OVERLAPS.name].write(piece)
-        counts = {EXECUTIONS.name: rows.num_rows, OVERLAPS.name: len(intervals), REQUESTS.name: 0}
+        counts = {EXECUTIONS.name: rows.num_rows, OVERLAPS.name: len(intervals), REQUESTS.name: 0, TELEMETRY.name: 0}
         arrived = open_sibling(path, measured, REQUESTS.name)
         if arrived is not None:
-            found = requests.request_table(measured, arrived)
-            self._writers[REQUESTS.name].write(found)
-            counts[REQUESTS.name] = found.num_rows
-            reasons |= _named(REQUESTS.name, requests.null_reasons(found))
+            asked = requests.request_table(measured, arrived)
+            self._writers[REQUESTS.name].write(asked)
+            counts[REQUESTS.name] = asked.num_rows
+            reasons |= _named(REQUESTS.name, requests.null_reasons(asked))
+        if samples is not None:
+            sampled = telemetry.telemetry_table(measured, samples, found.samples)
+            self._writers[TELEMETRY.name].write(sampled)
+            counts[TELEMETRY.name] = sampled.num_rows
+            reasons |= _named(TELEMETRY.name, telemetry.null_reasons(sampled, measured.metadata["device"]["kind"]))
         lone = lone_slowdown(measured, ran_alone(measured, intervals), profiles)
-        return Written(counts, lone, reasons)
+        return Written(counts, lone, reasons, found.words, found.watched_ratio)
 
 
 def _named(table: str, reasons: dict[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from cotenant.datasets.solo import granted
 from cotenant.datasets.words import ARMS, KINDS, Arm, Kind
 
 Ints = NDArray[np.int64]
+CLOCK_LEAST_MHZ, CLOCK_MOST_MHZ = 0.001, 1e6  # what is outside was stored wrong, and another check says so
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Measured:
     def clock_khz(self) -> Ints | None:
         """The clock of each execution's block; None unless every block's clock is known."""
         clocks = [block.get("sm_clock_mhz") for block in self.blocks]
-        if None in clocks:
+        if not all(clock is not None and CLOCK_LEAST_MHZ <= clock <= CLOCK_MOST_MHZ for clock in clocks):
             return None
         return np.rint(np.array(clocks, dtype=np.float64) * 1000).astype(np.int64)[self.block_index]
 
@@ -118,7 +119,8 @@ class Measured:
         """Cycles of each execution, its span times the clock; None where that is not known."""
         if self.clock_khz is None:
             return None
-        return np.rint((self.end_ns - self.start_ns) * (self.clock_khz / 1e6)).astype(np.int64)
+        exact = (self.end_ns - self.start_ns) * (self.clock_khz / 1e6)
+        return np.maximum(np.rint(exact), 1).astype(np.int64)
 
     @cached_property
     def block_index(self) -> Ints:

@@ -30,6 +30,7 @@ def _row(subject: str, subject_id: str, metadata: Mapping[str, Any], sha256: str
         "finished_at": _time(facts.get("finished_at")),
         "attempt_count": facts.get("attempt"),
         "versions": sorted(facts.get("versions", {}).items()),
+        "environment": sorted((facts.get("environment") or {}).items()),
         "raw_sha256": sha256,
         **{name: facts.get(name) for name in ("host", "pid", "git_commit")},
     }

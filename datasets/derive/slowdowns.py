@@ -69,6 +69,7 @@ def _reasons(tenant: TenantSummary, floor_ratio: float | None) -> dict[str, str]
         "p95_upper_ratio": "too_few_samples",
         "solo_p50_ns": few,
         "co_run_p50_ns": few,
+        **dict.fromkeys(("mean_ratio", "solo_mean_ns", "co_run_mean_ns"), "not_applicable"),
         "stop_reason": "not_reported",
         "noise_floor_ratio": "no_null_experiment",
         "within_noise": few if floor_ratio is not None else "no_null_experiment",

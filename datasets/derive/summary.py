@@ -163,7 +163,7 @@ def _block_gains(measured: Measured) -> list[float | None]:
 
 def _solo_medians(measured: Measured, spans: Ints) -> Any:
     """Return each tenant's median solo span in this experiment; NaN where it has none."""
-    is_solo = np.array([arm.in_quads and not arm.treated for arm in measured.arms])
+    is_solo = np.array([arm.in_quads and not arm.treated for arm in measured.arms], dtype=bool)
     chosen = is_solo[measured.block_index] & measured.is_counted
     own = [spans[chosen & (measured.tenant_index == index)] for index in range(len(measured.tenants))]
     return np.array([np.median(part) if len(part) else np.nan for part in own])

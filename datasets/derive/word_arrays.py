@@ -1,10 +1,11 @@
 """Columns of words, dictionary-encoded, whose bytes depend on the words alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from cotenant.datasets.derive.measured import Ints, codes
 
@@ -40,6 +41,14 @@ def lists(offsets: Ints, values: pa.Array) -> pa.ListArray:
     if len(offsets) and offsets[-1] > INT32_MAX:
         raise ValueError(f"{offsets[-1]} values are more than one array of lists can hold")
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
+
+
+def marked(marks: Mapping[str, NDArray[np.bool_]], count: int) -> pa.ListArray:
+    """Return the words that each of `count` rows has, sorted; `marks` are word -> which rows have it."""
+    words = sorted(word for word, flags in marks.items() if flags.any())
+    flags = np.column_stack([marks[word] for word in words]) if words else np.zeros((count, 0), dtype=bool)
+    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(flags.sum(axis=1))))
+    return word_lists(offsets, np.nonzero(flags)[1], words)
 
 
 def renumbered_lists(column: pa.ChunkedArray, words: Sequence[str]) -> pa.ListArray:

@@ -17,6 +17,7 @@ PROVENANCE = Table(
         count("attempt_count", "Attempts until it succeeded", True, I32),
         text("git_commit", "Commit of cotenant", True),
         Column("versions", WORD_MAP, "", "Package -> version"),
+        Column("environment", WORD_MAP, "", "Mode or version of the device -> as found; empty if not told"),
         text("raw_sha256", "Digest of its raw file", True, TEXT),
         NULLS,
     ),

@@ -128,7 +128,7 @@ def _best_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _row(profile: dict[str, Any]) -> tuple[str, ...]:
-    used = next(iter(profile["throughputs"]), {})
+    used: dict[str, Any] = next(iter(profile["throughputs"]), {})
     percents = ("-" if used.get(key) is None else f"{used[key]:.0f}" for key in ("sm_pct", "l2_pct", "dram_pct"))
     told = " ".join(dict.fromkeys(used.get(key, "-") for key in ("counter_source", "counter_set")))
     return (

@@ -14,6 +14,11 @@ NEXT_STEPS = {  # reason of a verdict -> what to do about it
     "oversubscribed": "use no more --lanes than there are cores",
     "enqueue_bound": "measure longer executions (a larger --batch)",
     "no_core_for_host": "use fewer --lanes, so that a core is left",
+    "device_not_idle": "measure again when it is idle",
+    "throttled": "let it cool, or have its power limit raised",
+    "foreign_load": "stop the other programs",
+    "stolen": "measure when its host is quiet",
+    "quota_throttled": "raise the quota, or use fewer --lanes",
 }
 
 

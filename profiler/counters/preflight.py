@@ -89,7 +89,9 @@ def probe(lane_count: int, has_sensitivity: bool) -> Tier:
 
 def _ncu_of(runner: Runner, device: Device, reading: Any, root: Path) -> Tier:
     if device.kind != "gpu":
-        return Tier("ncu", "no", f"Nsight Compute profiles NVIDIA GPUs, and this is {KIND_WORDS[device.kind]}", GPU_REMEDY)
+        return Tier(
+            "ncu", "no", f"Nsight Compute profiles NVIDIA GPUs, and this is {KIND_WORDS[device.kind]}", GPU_REMEDY
+        )
     if getattr(runner, "alone", None) is None:
         remedy = "choose a runner that can, as tensorrt or torch-cuda"
         return Tier("ncu", "no", f"runner {runner.name} cannot execute an engine alone", remedy)

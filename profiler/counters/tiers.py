@@ -1,10 +1,10 @@
 """Counter sources in order of preference: what a spec asks for, what this machine allows, and which one is used.
 
-    ncu        Nsight Compute: every counter of the paper; needs the driver's permission
-    gpm        NVML's GPM, Hopper and newer: compute and memory throughput, no L2; sampled while the engine runs
-    analytic   operator costs over measured time; always there, so naming it means: go on without counters
-    probe      slowdowns beside calibrated probes; needs `kind: sensitivity` experiments and no permission
-    simulated  the device file of a simulated device; the runner knows it, nobody chooses it
+ncu        Nsight Compute: every counter of the paper; needs the driver's permission
+gpm        NVML's GPM, Hopper and newer: compute and memory throughput, no L2; sampled while the engine runs
+analytic   operator costs over measured time; always there, so naming it means: go on without counters
+probe      slowdowns beside calibrated probes; needs `kind: sensitivity` experiments and no permission
+simulated  the device file of a simulated device; the runner knows it, nobody chooses it
 """
 
 from collections.abc import Mapping, Sequence

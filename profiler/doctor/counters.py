@@ -6,7 +6,7 @@ from pathlib import Path
 from cotenant.profiler.counters.preflight import of_machine
 from cotenant.profiler.counters.tiers import AUTOMATIC, choose
 from cotenant.profiler.doctor.check import Check, State
-from cotenant.profiler.doctor.container import ROOT
+from cotenant.profiler.quality.container import ROOT
 from cotenant.profiler.quality.nvml_reading import NvmlReading
 
 STATES: dict[str, State] = {"yes": "ok", "no": "missing", "unknown": "unknown"}

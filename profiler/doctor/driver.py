@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cotenant.profiler.doctor.apart import NoAnswer, ask
 from cotenant.profiler.doctor.check import Check
-from cotenant.profiler.doctor.container import ROOT, in_container, read_text
 from cotenant.profiler.doctor.cuda_wheels import CudaWheel
+from cotenant.profiler.quality.container import ROOT, in_container, read_text
 from cotenant.profiler.quality.nvml_reading import NvmlReading
 
 PROBE = "cotenant.profiler.doctor.nvml_probe"

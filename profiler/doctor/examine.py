@@ -2,7 +2,7 @@
 
 probes:   nvml, then tensorrt, tensorrt-rtx and each runner side by side, each in a process of its own
 here:     python, packages, processor, storage        meanwhile
-then:     driver, gpu, tensorrt, ncu, mps, runner     as their probes answer; the timer's tick only where a GPU is
+then:     driver, gpu, tensorrt, ncu, counters, mps, runner     as their probes answer; the timer's tick only where a GPU is
 
 NVML goes first and alone: whoever computes on a GPU meanwhile is a stranger.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cotenant.profiler.doctor import (
+    counters,
     cuda_lanes,
     cuda_wheels,
     driver,
@@ -52,6 +53,7 @@ def examine(cache: Path | None = None) -> list[Check]:
             ("gpu.globaltimer", lambda: cuda_lanes.checks(reading.result())),
             ("tensorrt.all", lambda: tensorrt.checks(_results(kinds))),
             ("ncu.all", lambda: ncu.checks(reading.result().driver_version)),
+            ("counters.all", lambda: counters.checks(reading.result())),
             ("mps.all", mps.checks),
             ("runner.all", lambda: runners.checks(_results(asked_runners.result()))),
             ("evidence.all", evidence.checks),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cotenant.profiler.doctor.check import Check, State
-from cotenant.profiler.doctor.container import ROOT, in_container
+from cotenant.profiler.quality.container import ROOT, in_container
 from cotenant.profiler.quality.environment import COMPUTE_MODES, VIRTUALIZATION
 from cotenant.profiler.quality.nvml_reading import GETTERS, GpuReading, NvmlReading
 

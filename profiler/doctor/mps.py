@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cotenant.profiler.doctor.check import Check
-from cotenant.profiler.doctor.container import ROOT, in_container
+from cotenant.profiler.quality.container import ROOT, in_container
 from cotenant.runners.cuda.mps import CONTROL, PIPE, PREFIX
 
 USUAL_PIPE = "tmp/nvidia-mps"  # where clients look if CUDA_MPS_PIPE_DIRECTORY is not set

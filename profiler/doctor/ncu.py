@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cotenant.profiler.counters.ncu.program import VERSION, found
 from cotenant.profiler.doctor.check import Check
-from cotenant.profiler.doctor.container import ROOT, in_container, in_first_user_namespace, read_text
 from cotenant.profiler.doctor.driver import NO_GPU_REMEDY
+from cotenant.profiler.quality.container import ROOT, in_container, in_first_user_namespace, read_text
 
 TIMEOUT_S = 10.0
 CAP_SYS_ADMIN, CAP_PERFMON = 21, 38  # linux/capability.h

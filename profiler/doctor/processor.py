@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cotenant.profiler.doctor.check import Check
-from cotenant.profiler.doctor.container import ROOT, read_text
+from cotenant.profiler.quality.container import ROOT, read_text
 from cotenant.runners.onnxruntime_cpu.cores import allowed_cores, physical_cores, quota_cores
 
 STEADY_GOVERNOR = "performance"

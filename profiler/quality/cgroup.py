@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cotenant.profiler.doctor.container import ROOT, read_text
+from cotenant.profiler.quality.container import ROOT, read_text
 
 FOLDER = "sys/fs/cgroup"
 V2_MOUNTS = ("", "unified")  # version 2 alone, and beside version 1

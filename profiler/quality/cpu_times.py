@@ -5,9 +5,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from cotenant.profiler.doctor.container import ROOT, read_text
+from cotenant.profiler.quality.container import ROOT, read_text
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+# Kernels count whole ticks, we count nanoseconds: within few ticks, part of what our lanes use looks like others'.
+SHARE_TICKS_MIN = 10
 # columns of a `cpu` line (proc_stat(5)); guest time is counted in `user` already
 USER, NICE, SYSTEM, IDLE, IOWAIT, IRQ, SOFTIRQ, STEAL = range(8)
 
@@ -65,6 +67,12 @@ class Load:
     def foreign_cores(self) -> float:
         """Cores kept busy by others, inside this machine and beside it."""
         return (self.foreign_pct + self.steal_pct) / 100 * self.core_count
+
+
+def too_soon(before: CpuTimes, after: CpuTimes) -> bool:
+    """Tell whether too few ticks of the same cores lie between two looks for a share of them to mean something."""
+    passed_ns = after.total_ns - before.total_ns
+    return before.core_count == after.core_count and passed_ns < SHARE_TICKS_MIN * TICK_NS * after.core_count
 
 
 def load_between(before: CpuTimes, after: CpuTimes, own_ns: int) -> Load | None:

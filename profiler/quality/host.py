@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from cotenant.profiler.doctor.container import ROOT, in_container, read_text
 from cotenant.profiler.quality.cgroup import groups_of_this_process, quota_cores, throttled_ns
-from cotenant.profiler.quality.cpu_times import CpuTimes, Load, cpu_times, load_between
+from cotenant.profiler.quality.container import ROOT, in_container, read_text
+from cotenant.profiler.quality.cpu_times import CpuTimes, Load, cpu_times, load_between, too_soon
 from cotenant.profiler.quality.own_processes import own_cpu_ns, own_pids
 from cotenant.profiler.quality.source import Snapshot
 
@@ -50,12 +50,16 @@ class HostSource:
         """Hold nothing."""
 
     def load(self) -> Load | None:
-        """Return how the cores' time was used since the last call; None the first time, and where it is not told."""
+        """Return how the cores' time was used since the last call that told it, or since the first.
+
+        None the first time, where it is not told, and after too few ticks: the next call covers these too.
+        """
         before, before_ns = self._times, self._own_ns
-        self._times, self._own_ns = cpu_times(self._root, self._looked_at), self._cpu_ns(self.own, self._known_ns)
-        if before is None or self._times is None:
+        now, now_ns = cpu_times(self._root, self._looked_at), self._cpu_ns(self.own, self._known_ns)
+        if before is not None and now is not None and too_soon(before, now):
             return None
-        return load_between(before, self._times, self._own_ns - before_ns)
+        self._times, self._own_ns = now, now_ns
+        return None if before is None or now is None else load_between(before, now, now_ns - before_ns)
 
     def sample(self) -> dict[str, Any]:
         """Return load, steal, clock and quota; shares are of the time since the sample before."""

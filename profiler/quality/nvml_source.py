@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cotenant.profiler.doctor.container import ROOT, in_container
+from cotenant.profiler.quality.container import ROOT, in_container
 from cotenant.profiler.quality.failure import failure
 from cotenant.profiler.quality.nvml import Nvml
 from cotenant.profiler.quality.nvml_reading import GETTERS, text, tried

@@ -15,12 +15,12 @@ from cotenant.profiler.quality.cpu_times import Load
 from cotenant.profiler.quality.host import HostSource
 from cotenant.profiler.quality.nvml_source import NvmlSource
 from cotenant.profiler.quality.own_processes import named
-from cotenant.profiler.quality.source import Source
+from cotenant.profiler.quality.source import Source, SourceFailed
 from cotenant.profiler.quality.thresholds import Quality
 
 HOST_LOOK_S = 0.5
 SPARE_CORES = 0.5  # beyond what lanes need: half a core's load fits beside them where a core is free, and is noise else
-UTILIZATION_SETTLES_S = 1.0  # the longest period that NVML's utilisation looks back over (nvml.h: 1/6 s to 1 s)
+UTILIZATION_SETTLES_S = 1.0  # the longest period that NVML's utilisation looks back over (nvml.h, nvmlUtilization_t)
 UTILIZATION_LOOKS, UTILIZATION_LOOK_S = 5, 0.2
 WORST_COUNT = 3  # programs named in the error
 WORST_MIN_PCT = 10.0  # of a core
@@ -75,7 +75,10 @@ def look_at_gpu(source: NvmlSource, max_pct: float, sleep: Sleep = time.sleep) -
     told = []
     for _ in range(UTILIZATION_LOOKS):
         sleep(UTILIZATION_LOOK_S)
-        told.append(source.sample().get("utilization_pct"))
+        try:
+            told.append(source.sample().get("utilization_pct"))
+        except SourceFailed as error:
+            return Idleness(unknown=f"the driver answers nothing any more: {error}")
     known = sorted(pct for pct in told if pct is not None)
     if not known:
         return Idleness(unknown="the driver tells no utilisation")

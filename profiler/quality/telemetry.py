@@ -55,8 +55,7 @@ class Telemetry:
         if self.stopped is None and self._source is not None:
             self._timed(self._source.begin)
             self._timed(self._sample)
-            self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-            self._thread.start()
+            self._timed(self._start)
         return self
 
     def __exit__(
@@ -83,6 +82,11 @@ class Telemetry:
             "cpu_ns": self.cpu_ns,
             "stopped": self.stopped,
         }
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
+        thread.start()  # raises where no more threads are allowed
+        self._thread = thread
 
     def _run(self) -> None:
         due_s = time.monotonic() + self._interval_s

@@ -33,15 +33,15 @@ TELEMETRY_S = 0.5  # sparse: polling a driver often is known to cause latency sp
 THROTTLE_MASK = 0xEC
 SYNC_BOOST = 0x10  # held to the clocks of other GPUs of its group; counted where `sync_boost_throttles` says so
 THERMAL_MASK = 0x60  # of the reasons, those that cooling down ends
-# A GPU's clock moves by steps of 15 MHz, under 1 % of it; one that throttles drops far more (20 % on a B200,
-# flashinfer PR 2899). A processor's clock is governed by load, and read less exactly.
+# A choice: well below the drop of a GPU that throttles (a B200 fell from 1965 to 1580 MHz, flashinfer PR 2899). More is
+# allowed to a processor, whose clock is governed by its load.
 CLOCK_DROP_MAX_RATIO = {"gpu": 0.05, "simulated": 0.05, "cpu": 0.10}
-TEMPERATURE_MARGIN_MIN_C = 5.0  # below the temperature at which the driver slows down; the sensor tells whole degrees
-COOL_DOWN_S = 60.0  # a pause that nothing ends is worse than rows with marks (nsight-python issue 35 waited 300 s)
-IDLE_UTILIZATION_MAX_PCT = 5.0  # a display or a monitoring agent shows 1-4 %; one kernel loop shows nearly 100 %
-FOREIGN_CORES_MAX = 0.25  # of one core: what a machine's own services take; a program that computes takes a whole one
+TEMPERATURE_MARGIN_MIN_C = 5.0  # below the temperature at which the driver slows down; a choice
+COOL_DOWN_S = 60.0  # a pause that nothing ends is worse than marked rows (NVIDIA/nsight-python issue 35: 300 s)
+IDLE_UTILIZATION_MAX_PCT = 5.0  # a choice, not measured: what is idle may still draw a screen or be monitored
+FOREIGN_CORES_MAX = 0.25  # of one core, a choice: a program that computes takes a whole one
 FOREIGN_CPU_MAX_PCT = 10.0  # where the number of cores is not known
-STEAL_MAX_PCT = 1.0  # of all cores' time: one core of a hundred; a guest that is not crowded shows 0
+STEAL_MAX_PCT = 1.0  # of all cores' time, a choice: a guest that nobody crowds has nothing stolen
 
 
 class Quality(BaseModel):

@@ -15,7 +15,7 @@ from cotenant.profiler.cli.main import COMMANDS, command
 
 def all_commands(group: LazyGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     for name in group.modules:
-        found = importlib.import_module(f"{group.package}.{name}").command
+        found = importlib.import_module(group.module_of(name)).command
         yield (*path, name), found
         if isinstance(found, LazyGroup):
             yield from all_commands(found, (*path, name))

@@ -43,12 +43,13 @@ def test_a_single_quad_without_controls(tmp_path: Path) -> None:
         "canary_drift_ratio": "too_few_blocks",
         "condition": "not_applicable",
         "lane_share_pct": "whole_device",
+        **dict.fromkeys(("gate_marks", "started_busy", "watched_ratio"), "not_measured"),
         "planned_offset_ratio": "not_applicable",
         "self_test_makespan_ratio": "not_measured",
         "self_test_passed": "not_measured",
         "weights_shared": "not_reported",
         **dict.fromkeys((*OF_SERVING, *LONE), "closed_loop"),
-        **dict.fromkeys((f"executions.{name}" for name in ("h2d_ns", "d2h_ns")), "not_measured"),
+        **dict.fromkeys((f"executions.{name}" for name in ("span_cycle_count", "h2d_ns", "d2h_ns")), "not_measured"),
         **dict.fromkeys((f"executions.{name}" for name in DISPATCH), "closed_loop"),
         **dict.fromkeys((f"executions.{name}_ratio" for name in ("slowdown", "interference")), "no_profile"),
     }
@@ -59,7 +60,7 @@ def test_a_single_quad_without_controls(tmp_path: Path) -> None:
     assert reasons(device)["noise_floor_ratio"] == "no_null_experiment"
     assert (found["solo_profiles"], found["throughputs"]) == ([], [])
     alone = dict.fromkeys(("concurrency_gain_ratio", "offsets_ns"), "not_applicable")
-    assert reasons(first(found["blocks"], arm="solo")) == alone
+    assert reasons(first(found["blocks"], arm="solo")) == {**alone, "sm_clock_mhz": "not_measured"}
 
 
 def test_an_experiment_without_co_runs_has_no_gain(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ import pytest
 from damaged_dataset import DamagedDataset
 from every_kind import run_every_kind
 from planting import Fault
-from raw_campaign import Maker
+from raw_campaign import MS, Maker
+from raw_telemetry import HOST, watch
 
 from cotenant.datasets.build import build_dataset
 from cotenant.datasets.check import FINDINGS_MAX, all_checks, check_dataset
@@ -27,6 +28,12 @@ from cotenant.models.errors import UserError
 
 FAULTS = [*faults_of_tables.FAULTS, *faults_of_rows.FAULTS, *faults_of_contamination.FAULTS]
 WITHOUT_FILE = {"schema", "order"}  # what all other checks rely on
+
+
+def stolen_for_a_while(time_ns: int, metadata: dict[str, Any]) -> dict[str, Any]:
+    """As if another guest had been there for a fifth of a second, in the midst of the blocks."""
+    begin_ns = metadata["blocks"][9]["window_start_ns"]
+    return {"steal_pct": 30.0} if begin_ns <= time_ns < begin_ns + 200 * MS else {}
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +46,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     maker.quads = 2
     maker.together("set", ["resnet18@1", "vit_ti_16@1", "resnet18@1"])
     maker.null("vit_ti_16@1", "resnet18@1")
+    watch(folder, {**HOST, "sm_clock_mhz": 2400}, stolen_for_a_while, kinds=("pair",))
     build_dataset(folder)
     return folder
 

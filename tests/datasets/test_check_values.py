@@ -15,6 +15,7 @@ import pytest
 from damaged_dataset import TablesInMemory, checked, described
 from every_kind import run_every_kind
 from raw_campaign import Maker
+from raw_telemetry import GPU, HOST, watch
 
 from cotenant.datasets.build import build_dataset
 from cotenant.datasets.columns import TABLES, Column
@@ -54,8 +55,32 @@ FREE = {
         "intended_arrival_ns": "of a request that was never batched only the order is told",
         "blocked_ns": "it takes the queue's rules to tell; it must not exceed the time in the queue",
     },
+    "telemetry": {
+        **dict.fromkeys(
+            (
+                *("t_ns", "memory_clock_mhz", "power_mw", "power_limit_mw", "temperature_c", "utilization_pct"),
+                *("load_average_count", "sample_ns"),
+            ),
+            NOT_DERIVED,
+        ),
+        **dict.fromkeys(
+            ("temperature_margin_c", "throttle_mask", "steal_pct", "foreign_cpu_pct"),
+            "it decides a mark only across the limit",
+        ),
+        "sm_clock_mhz": "while nothing executes a clock says nothing",
+    },
     "provenance": dict.fromkeys(
-        ("started_at", "finished_at", "host", "pid", "attempt_count", "git_commit", "versions", "raw_sha256"),
+        (
+            "started_at",
+            "finished_at",
+            "host",
+            "pid",
+            "attempt_count",
+            "git_commit",
+            "versions",
+            "environment",
+            "raw_sha256",
+        ),
         "wall-clock facts; with the raw file at hand its digest is compared",
     ),
 }
@@ -78,6 +103,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> TablesInMemory:
     for label in ("probe:dram:100@1", "resnet18@1"):
         maker.together("sensitivity", [label, "probe:dram:100@1"])
     maker.together("sensitivity", ["resnet18@1", "probe:dram:50@1"], condition="hot", lane_share_pct=[25.0, 75.0])
+    watch(folder, GPU | HOST, kinds=("pair",))
     return TablesInMemory(build_dataset(folder))
 
 

@@ -12,6 +12,7 @@ from cotenant.datasets.derive import requests
 from cotenant.datasets.derive.executions import DISPATCH, QUANTILES
 from cotenant.datasets.schema import METADATA_KEY, arrow_schema, columns_page, table_of, unit_of_name
 from cotenant.datasets.verdicts import REASONS
+from cotenant.profiler.quality.source import SAMPLED
 
 COLUMNS = [
     pytest.param(table, column, id=f"{table.name}.{column.name}")
@@ -21,7 +22,7 @@ COLUMNS = [
 PLAIN_NUMBERS = {  # those that count nothing: an order, a place, a name that happens to be a number
     "build_index", "block_index", "quad_index", "interval_index", "execution_id", "co_execution_ids",
     "rank_correlation", "repeat", "seed", "lane", "pid", "kernel_index", "measured_kernel_index", "request_id",
-    "in_flight_execution_ids",
+    "in_flight_execution_ids", "sample_index", "throttle_mask",
 }  # fmt: skip
 DESIGN = {  # design section 5, "columns that must be there", of the tables that there are
     "devices": "device_id device_type kind name sm_count l2_bytes dram_bytes peak_dram_bytes_per_s peak_flop_per_s "
@@ -46,13 +47,15 @@ DESIGN = {  # design section 5, "columns that must be there", of the tables that
     "occupancy_pct",
     "requests": "device_id kind request_id tenant model intended_arrival_ns batched_ns execution_id done_ns latency_ns "
     "blocked_ns deadline_ns outcome marks",
+    "telemetry": "t_ns sm_clock_mhz memory_clock_mhz power_mw temperature_c throttle_mask foreign_process_count marks",
     "overlaps": "device_id kind experiment_id execution_id interval_index start_ns end_ns duration_ns fraction "
     "co_count co_execution_ids co_engine_ids below_clock_error",
 }
 REASONED = {  # columns of large tables that may be null, for which derivation has a reason
-    "executions": {"cpu_ns", "h2d_ns", "d2h_ns", *QUANTILES, *DISPATCH},
+    "executions": {"span_cycle_count", "cpu_ns", "h2d_ns", "d2h_ns", *QUANTILES, *DISPATCH},
     "overlaps": set(),
     "requests": set(requests.NULL_REASONS),
+    "telemetry": set(SAMPLED),
 }
 KEYS = {
     "devices": "device_id",
@@ -68,6 +71,7 @@ KEYS = {
     "executions": "experiment_id execution_id",
     "overlaps": "experiment_id execution_id interval_index",
     "requests": "experiment_id request_id",
+    "telemetry": "experiment_id sample_index",
     "provenance": "subject subject_id",
 }
 

@@ -8,14 +8,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from every_kind import run_every_kind
+from raw_campaign import MS
+from raw_telemetry import GPU, HOST, watch
 
+from cotenant.datasets.build import build_dataset
 from cotenant.datasets.columns import PROVENANCE, TABLES
 from cotenant.datasets.content_digest import dataset_digest
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_every_kind(tmp_path_factory.mktemp("campaign")) / "dataset"
+    folder = run_every_kind(tmp_path_factory.mktemp("campaign"))
+    watch(folder, GPU | HOST, period_ns=MS // 10, kinds=("pair",))
+    return build_dataset(folder)
 
 
 def copy_of(dataset: Path, to: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,9 @@ from cotenant.datasets.check import check_dataset
 from cotenant.datasets.columns import TABLES
 from cotenant.datasets.content_digest import dataset_digest
 from cotenant.datasets.export import export_dataset, fetch_dataset, write_descriptions
+from cotenant.datasets.features.choices import make_features
 from cotenant.datasets.object_store import files_below, place_of
+from cotenant.datasets.splits.derive import make_split
 from cotenant.models.errors import UserError, WorkError
 from cotenant.profiler.cli.dataset.export import command
 
@@ -81,6 +84,19 @@ def test_exporting_again_replaces_and_leaves_nothing_stale(campaign: Path, tmp_p
     again = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     export_dataset(smaller.folder, str(tmp_path / "out"))
     assert again == {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+
+
+def test_feature_sets_and_splits_come_along(campaign: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(campaign, tmp_path / "copy"))
+    make_features(copy)
+    make_split(copy, "random", seed=1)
+    export_dataset(copy, str(tmp_path / "out"))
+    made = [path for name in ("features", "splits") for path in (copy / "dataset" / name).rglob("*") if path.is_file()]
+    assert len(made) >= 4
+    for path in made:
+        assert (tmp_path / "out" / path.relative_to(copy / "dataset")).read_bytes() == path.read_bytes()
+    report = check_dataset(tmp_path / "out")
+    assert report.ok, report.findings
 
 
 def test_a_place_that_holds_something_else_is_refused(campaign: Path, tmp_path: Path) -> None:

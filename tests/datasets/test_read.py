@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from raw_campaign import SPANS_NS
 from raw_serving import Turns, counters_of, kernels_of
+from raw_telemetry import HOST, watch
 
 from cotenant.datasets.build import build_dataset
 from cotenant.datasets.columns import TABLES
@@ -29,6 +30,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     maker.pair(first, second)
     maker.together("sensitivity", [first, "probe:dram:100@1"])
     maker.serving([first, second], groups=20)
+    watch(folder, HOST, kinds=("pair",))
     build_dataset(folder)
     return folder
 
@@ -97,7 +99,7 @@ def test_an_empty_table_has_no_slices(dataset: Path) -> None:
 
 def test_a_table_that_there_is_not(built: Path) -> None:
     with pytest.raises(
-        UserError, match=r"no table 'overlap'; tables: devices, engines, .*, overlaps, requests, provenance"
+        UserError, match=r"no table 'overlap'; tables: devices, engines, .*, overlaps, requests, telemetry, provenance"
     ):
         read_table(built, "overlap")
 

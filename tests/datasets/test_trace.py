@@ -228,8 +228,8 @@ def test_closed_loops_have_no_requests(measured: Path, tmp_path: Path) -> None:
 def test_telemetry_becomes_counters(measured: Path, tmp_path: Path) -> None:
     experiment_id = of_kind(measured, "pair")
     begin = rows_of(measured, "executions", experiment_id)[0]["start_ns"]
-    folder = measured / "dataset" / "telemetry"
-    folder.mkdir()
+    part = measured / "dataset" / "telemetry" / "part-0.parquet"
+    before = part.read_bytes()
     table = pa.table(
         {
             "experiment_id": pa.array(["other", experiment_id, experiment_id]).dictionary_encode(),
@@ -239,12 +239,11 @@ def test_telemetry_becomes_counters(measured: Path, tmp_path: Path) -> None:
             "marks": [["x"], [], []],
         }
     )
-    pq.write_table(table, folder / "part-0.parquet")
+    pq.write_table(table, part)
     try:
         timeline = Timeline(measured, "pair", tmp_path / "trace.json")
     finally:
-        (folder / "part-0.parquet").unlink()
-        folder.rmdir()
+        part.write_bytes(before)
     assert timeline.counter("sm_clock_mhz") == [(begin + 5, 1980), (begin + 7, 1965)]
     assert timeline.counter("power_mw") == [(begin + 7, 350_000)]
     assert {e["name"] for e in timeline.of("C")} == {"running", "sm_clock_mhz", "power_mw"}

@@ -10,7 +10,7 @@ from raw_campaign import QUALITY, SELF_TEST, Maker
 from cotenant.datasets.build import build_dataset
 from cotenant.datasets.read import read_table
 from cotenant.datasets.verdicts import REASONS, Facts, ServingFacts, TenantFacts, judge
-from cotenant.datasets.words import KINDS
+from cotenant.datasets.words import GATE_MARKS, KINDS
 
 SLOWED = TenantFacts(ratio=1.3, lower=1.2, upper=1.4, within_noise=False, stop_reason="narrow")
 NO_BOUNDS = replace(SLOWED, lower=None, upper=None)
@@ -57,6 +57,8 @@ BY_FACT: dict[str, dict[str, Any]] = {
     "within_noise": {"tenants": [UNTOUCHED, UNTOUCHED]},
     "null_control_off": {"kind": "null", "tenants": [SLOWED]},
     "enqueue_bound": {"enqueue_bound_ratio": 0.051},
+    "device_not_idle": {"started_busy": True},
+    **{word: {"gate_marks": [word]} for word in GATE_MARKS},
 }
 
 

@@ -54,6 +54,11 @@ def all_imported(rows: list[Row]) -> list[Row]:
     return [{**row, "source": "imported", "solo_p50_ns": 10, "co_run_p50_ns": 12} for row in rows]
 
 
+def reasoned(column: str) -> Any:
+    """As if the column of another tool's row were not known."""
+    return lambda row: sorted([*row["null_reasons"], (column, "not_reported")])
+
+
 SLOWDOWN = ("slowdown_ratio", "slowdown_lower_ratio", "slowdown_upper_ratio", "solo_p50_ns", "co_run_p50_ns")
 KEY = ("engine_id", "device_id", "counter_source", "counter_set")
 ENGINES = ("resnet18@1", "vit_ti_16@1")
@@ -73,6 +78,23 @@ CHECKS = {
         "no percentage of ncu paper exceeds 1 over 2 engines": whole("throughputs", as_ratios),
     },
     "versions": {"several versions of cotenant: 0.1.0 .*, 0.9.0": measured_by("0.9.0")},
+    "unreported": {
+        f"{column} is null, which only another tool's may be": values(
+            table, **{column: None}, null_reasons=reasoned(column)
+        )
+        for table, column in (
+            ("engines", "precision"),
+            ("experiments", "clock_error_ns"),
+            ("slowdowns", "sample_count"),
+        )
+    }
+    | {"was measured, but its engine": values("engines", engine_kind="imported")},
+    "imported": {
+        "source is imported in an experiment of kind": values("slowdowns", source="imported"),
+        "mean_ratio is told, which only another tool does": values(
+            "slowdowns", mean_ratio=1.5, null_reasons=told("mean_ratio")
+        ),
+    },
     "clock steps": {"a clock stepped": whole("provenance", over_in_no_time)},
 }
 FAULTS = [Fault(check, says, plant) for check, faults in CHECKS.items() for says, plant in faults.items()]

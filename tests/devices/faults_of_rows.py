@@ -44,6 +44,10 @@ def is_later(row: Row) -> bool:
     return bool(row["interval_index"] == 1)
 
 
+def is_stolen(row: Row) -> bool:
+    return bool(row["marks"] == ["stolen"])
+
+
 def repeated(rows: list[Row]) -> list[Row]:
     """Give the second interval of an execution the others of the first."""
     place = next(index for index, row in enumerate(rows) if is_later(row))
@@ -55,6 +59,7 @@ ORDER = {"come after rows of": whole("executions", lambda rows: rows[1:] + rows[
 IDENTITY = {
     "rows, experiments says": values("experiments", execution_count=plus("execution_count", 1)),
     "kind is not the experiment's": values("executions", kind="chain"),
+    "[0-9]+ rows, experiments says": whole("telemetry", lambda rows: rows[:-1]),
     "device_id is not the experiment's": values("overlaps", device_id="cpu-1"),
     "execution_id does not number": values("executions", execution_id=7),
     "end_ns is not after start_ns": values("executions", end_ns=own_start),
@@ -78,10 +83,13 @@ VALUES = {
     "marks says 'odd'": values("executions", marks=["odd"]),
     "request_count goes down to -1": values("executions", request_count=-1),
     "fraction goes up to 1.5": values("overlaps", fraction=1.5),
+    "steal_pct goes up to 100.5": values("telemetry", known("steal_pct"), steal_pct=100.5),
+    "marks says 'cold'": values("telemetry", marks=["cold"]),
     "slowdown_ratio holds NaN or infinity": values("executions", MAIN, slowdown_ratio=math.inf),
 }
 NULL_REASONS = {
     "executions.cpu_ns holds nulls": values("executions", cpu_ns=None),
+    "telemetry.load_average_count holds nulls": values("telemetry", load_average_count=None),
     "executions.lane, which holds no null": values("experiments", null_reasons=reason_of("executions.lane")),
 }
 LANES = {
@@ -135,7 +143,7 @@ DERIVED = {
     "executions, not": values("blocks", execution_count=plus("execution_count", 1)),
 }
 ESTIMATED = (
-    *(f"{name}{end}_ratio" for name in ("slowdown", "cpu") for end in ("", "_lower", "_upper")),
+    *(f"{name}{end}_ratio" for name in ("slowdown", "cpu", "cycle") for end in ("", "_lower", "_upper")),
     *("p95_ratio", "solo_p50_ns", "co_run_p50_ns", "quad_count", "sample_count", "solo_sample_count"),
 )
 GAINS = tuple(f"concurrency_gain{end}_ratio" for end in ("", "_lower", "_upper"))
@@ -154,6 +162,8 @@ ESTIMATES = {
     "noise_floor_ratio of tenant": values("slowdowns", noise_floor_ratio=plus("noise_floor_ratio", 0.001)),
     "within_noise of tenant": values("slowdowns", PAIR, within_noise=True),
     "null_reasons is": values("experiments", null_reasons=other_reason),
+    "watched_ratio is": values("experiments", PAIR, watched_ratio=0.5),
+    "gate_marks is": values("experiments", PAIR, gate_marks=["hot"]),
     "tenant b is missing": whole("slowdowns", lambda rows: [row for row in rows if row["tenant"] != "b"]),
     "tenant z stands there": values("slowdowns", where(tenant="b"), tenant="z"),
 }
@@ -178,6 +188,24 @@ DISPATCH = {
     "dispatched_ns is after start_ns": values("executions", dispatched_ns=plus("start_ns", 1)),
     "dispatched before the execution before it": whole("executions", earlier),
 }
+TELEMETRY = {
+    "sample_index does not number": values("telemetry", sample_index=7),
+    "after that of the next sample": values("telemetry", where(sample_index=3), t_ns=plus("t_ns", 10**9)),
+    "hours before or after": values("telemetry", where(sample_index=0), t_ns=plus("t_ns", -(10**15))),
+}
+CLOCKS = {
+    "has sm_clock_mhz": values("blocks", PAIR, sm_clock_mhz=2000.0),
+    "its telemetry says": values("telemetry", is_stolen, sm_clock_mhz=2399.0),
+    "span_cycle_count is not": values("executions", known("span_cycle_count"), span_cycle_count=7),
+}
+GATES = {
+    "the mark `stolen` does not follow": values("telemetry", where(marks=[]), marks=["stolen"]),
+    "the mark `hot` does not follow": values("executions", is_stolen, marks=["hot", "stolen"]),
+    "the mark `throttled` does not follow": values("telemetry", is_stolen, throttle_mask=0x40),
+    "marks has a word twice": values("executions", is_stolen, marks=["stolen", "stolen"]),
+    "the mark `clock_drop` does not follow": values("telemetry", is_stolen, sm_clock_mhz=3000.0),
+    "marks are not sorted": values("executions", where(marks=["cold", "stolen"]), marks=["stolen", "cold"]),
+}
 WINDOWS = {
     "window_start_ns is no moment": whole("blocks", moved),
     "window_end_ns is no moment": whole("blocks", moved),
@@ -187,6 +215,9 @@ CHECKS = {
     "tenants": TENANTS,
     "dispatch": DISPATCH,
     "windows": WINDOWS,
+    "telemetry": TELEMETRY,
+    "gates": GATES,
+    "clocks": CLOCKS,
     "identity": IDENTITY,
     "values of rows": VALUES,
     "null reasons of rows": NULL_REASONS,

@@ -20,6 +20,10 @@ def replaced(column: str, old: str, new: str) -> Callable[[Row], str]:
     return lambda row: str(row[column]).replace(old, new)
 
 
+def without(column: str) -> Callable[[Row], Any]:
+    return lambda row: [entry for entry in row["null_reasons"] if entry[0] != column]
+
+
 def copied(path: Path) -> None:
     path.with_name("0123.parquet").write_bytes(path.read_bytes())
 
@@ -70,13 +74,24 @@ VALUES = {
 VERDICTS = {
     "says failed": values("experiments", verdict="failed"),
     "its facts say marked": values("experiments", oversubscribed=True),
+    "its facts say marked .*device_not_idle": values(
+        "experiments", PAIR, started_busy=True, null_reasons=without("started_busy")
+    ),
+    "its facts say ok": values("experiments", PAIR, gate_marks=[]),
 }
 WITHOUT_ALPHA = ('"alpha":0.05,', "")
+WITH_STEAL, WITH_MASK, WITH_BOOST = (
+    ('"self_test_max_ratio":1.5', f'"self_test_max_ratio":1.5,"{name}":{value}')
+    for name, value in (("steal_max_pct", '"x"'), ("throttle_mask", "-1"), ("sync_boost_throttles", "1"))
+)
 THRESHOLDS = {
     "holds no thresholds: it lacks alpha": values("experiments", quality=replaced("quality", *WITHOUT_ALPHA)),
     "alpha is 2, which lies not": values("experiments", quality=replaced("quality", "0.05", "2")),
     "gain_min_ratio is 'x'": values("experiments", quality=replaced("quality", "1.05", '"x"')),
     r"look_quads is \[\]": values("experiments", quality=replaced("quality", "[8]", "[]")),
+    "steal_max_pct is 'x'": values("experiments", quality=replaced("quality", *WITH_STEAL)),
+    "throttle_mask is -1": values("experiments", quality=replaced("quality", *WITH_MASK)),
+    "sync_boost_throttles is 1": values("experiments", quality=replaced("quality", *WITH_BOOST)),
     "no thresholds: Expecting": values("experiments", quality="{"),
 }
 JSON = {

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cotenant.models.errors import WorkError
 from cotenant.profiler.gpu_check import clocks
 from cotenant.profiler.gpu_check.facts import Facts
 from cotenant.profiler.gpu_check.part import Part
@@ -42,6 +43,21 @@ def test_a_campaign_runs_and_its_dataset_holds(tmp_path: Path, name: str, kind: 
     assert list(kept.glob("executions/**/*.parquet"))
     if name == "probes":
         assert all(row["slowdown_ratio"] > 0 and row["slowdown_upper_ratio"] for row in facts["slowdowns"])
+
+
+def test_a_busy_card_does_not_end_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cotenant.profiler.campaign import crew
+
+    asked: list[bool] = []
+
+    def check_idle(_crew: crew.Crew, _pending: object, allow_busy: bool) -> None:
+        asked.append(allow_busy)
+        raise WorkError("that was all")
+
+    monkeypatch.setattr(crew.Crew, "check_idle", check_idle)
+    with pytest.raises(WorkError, match="that was all"):
+        run(tmp_path, "probes", 300)
+    assert asked == [True]
 
 
 def test_the_models_campaign_is_planned_as_meant() -> None:

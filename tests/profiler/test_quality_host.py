@@ -53,6 +53,19 @@ def test_load_is_what_is_busy_and_not_ours(tmp_path: Path) -> None:
     assert second["steal_pct"] == pytest.approx(10)
 
 
+def test_a_few_ticks_tell_no_share_and_the_next_sample_covers_them(tmp_path: Path) -> None:
+    source = host(tmp_path, [0, TICK_NS, 70 * TICK_NS])
+    told = []
+    for busy, idle in [
+        (0, 0),
+        (2, 0),
+        (100, 100),
+    ]:  # both cores run lanes of ours: half a tick each, counted as a whole
+        write(tmp_path, proc__stat=stat(busy, 0, idle))
+        told.append(source.sample()["foreign_cpu_pct"])
+    assert told == [None, None, pytest.approx(15)]
+
+
 @given(*[st.integers(0, 10**6)] * 7)
 def test_shares_are_shares_whatever_the_kernel_counts(
     b0: int, s0: int, t0: int, b: int, s: int, t: int, own: int

@@ -73,6 +73,12 @@ def test_a_gpu_that_tells_nothing_is_unknown_and_not_refused() -> None:
     assert check_idle(found, "NVIDIA L4", allowed=False) is None
 
 
+def test_a_gpu_that_is_lost_while_it_is_looked_at_is_unknown() -> None:
+    found = gpu([utilization(0), utilization(0), dict.fromkeys(KNOWN, NVMLError_NotSupported("lost"))])
+    assert found.busy is None
+    assert "lost" in str(found.unknown)
+
+
 def test_busy_is_one_line_that_says_what_to_do_and_can_be_allowed() -> None:
     busy = Idleness(busy="python (pid 7) computes on it")
     with pytest.raises(UserError) as told:

@@ -91,6 +91,18 @@ def test_a_source_that_fails_ends_the_samples_and_not_the_experiment(fails_at: i
     assert (telemetry.table() is None) == (fails_at == 1)
 
 
+def test_where_no_thread_may_start_the_experiment_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with Telemetry(Scripted(), 0.01) as telemetry:
+        done = True
+    assert done
+    assert len(telemetry.rows) == 1
+    assert "can't start new thread" in str(telemetry.stopped)
+
+
 def test_telemetry_is_off_at_zero_and_without_a_source_and_says_so() -> None:
     source = Scripted()
     with Telemetry(source, 0.0) as off, Telemetry(None, 0.5, "virtual time") as none:
