@@ -16,7 +16,7 @@ from cotenant.profiler.counters.ncu.program import examined
 from cotenant.profiler.counters.ncu.versions import misfit
 from cotenant.profiler.counters.tiers import Tier, merged
 from cotenant.profiler.doctor import ncu as ncu_doctor
-from cotenant.profiler.doctor.container import ROOT, read_text
+from cotenant.profiler.quality.container import ROOT, read_text
 from cotenant.runners.protocol import Device, Runner
 
 KIND_WORDS = {"cpu": "a CPU", "simulated": "a simulated device"}

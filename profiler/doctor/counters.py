@@ -19,4 +19,6 @@ def checks(nvml: NvmlReading, root: Path = ROOT) -> Iterator[Check]:
         yield Check(f"counters.{tier.source}", STATES[tier.state], tier.value, tier.remedy)
     chosen = choose(AUTOMATIC, {tier.source: tier for tier in tiers})
     state: State = "limited" if chosen.is_fallback else "ok"
-    yield Check("counters.source", state, f"{chosen.source} is what `--counters auto` takes here on a GPU")
+    told = f"{chosen.source} is what `--counters auto` takes here on a GPU"
+    remedy = next((tier.remedy for tier in tiers if tier.state == "no" and tier.remedy), None)
+    yield Check("counters.source", state, told, remedy if chosen.is_fallback else None)

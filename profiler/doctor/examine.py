@@ -2,7 +2,7 @@
 
 probes:   nvml, then tensorrt, tensorrt-rtx and each runner side by side, each in a process of its own
 here:     python, packages, processor, storage        meanwhile
-then:     driver, gpu, tensorrt, ncu, counters, mps, runner     as their probes answer; the timer's tick only where a GPU is
+then:     driver, gpu, tensorrt, ncu, counters, mps, runner   as their probes answer; the timer's tick on a GPU only
 
 NVML goes first and alone: whoever computes on a GPU meanwhile is a stranger.
 """

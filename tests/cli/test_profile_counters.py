@@ -1,4 +1,4 @@
-"""`cotenant profile` with counters, in real processes: a stand-in `ncu` on PATH, a third-party runner on a model GPU."""
+"""`cotenant profile` with counters, in real processes: a stand-in `ncu` on PATH, a runner of others on a model GPU."""
 
 import json
 import os

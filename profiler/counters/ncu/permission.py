@@ -11,7 +11,7 @@ def forbidden_line(root: Path = ROOT) -> str:
     """Return the line for a user whom the driver has refused: why, and the remedy that fits this machine."""
     # the doctor looks at the same things before anything runs, and imports this package to find ncu
     from cotenant.profiler.doctor import ncu
-    from cotenant.profiler.doctor.container import in_container, read_text
+    from cotenant.profiler.quality.container import in_container, read_text
 
     driver = DRIVER.search(read_text(root / "proc/driver/nvidia/version") or "")
     check = ncu.permission(driver[1] if driver is not None else "0", root)
