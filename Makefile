@@ -23,7 +23,7 @@ env: .venv/.run ## make .venv with cotenant and its pinned requirements
 
 quickstart: .venv/.run ## measure a real campaign on this machine (OUT=quickstart-data) and tell what it found
 	@$(BIN)/cotenant campaign run quickstart --out "$(OUT)" || { code=$$?; \
-	  test $$code -ne 2 || echo "with make: move $(OUT) away, or make quickstart OUT=another-folder" >&2; exit $$code; }
+	  test $$code -ne 2 || echo "with make: move $(OUT) away, or make quickstart OUT=another-folder; on a busy machine COTENANT_ALLOW_BUSY=1 make quickstart" >&2; exit $$code; }
 	@$(BIN)/cotenant dataset check "$(OUT)"
 	@$(BIN)/cotenant dataset describe "$(OUT)"
 

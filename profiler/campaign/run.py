@@ -31,6 +31,7 @@ class CampaignOutcome:
     Attributes:
         dataset: The derived dataset's folder; None if the spec measures nothing.
         done_count: Experiments finished by this run and earlier ones.
+        counters_failed_count: Engines and sets that could not be profiled; the campaign went on without them.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class CampaignOutcome:
     planned_count: int
     done_count: int
     failed_count: int
+    counters_failed_count: int = 0
 
 
 def run_campaign(
@@ -80,7 +82,8 @@ def run_campaign(
         dataset = build_dataset(out)
         progress.advance(str(dataset))
         done = sum(results.is_done(planned.cell_id) for planned in plan.cells)
-        return CampaignOutcome(out, dataset, len(plan.cells), done, len(plan.cells) - done)
+        unprofiled = 0 if counters is None else counters.failed_count
+        return CampaignOutcome(out, dataset, len(plan.cells), done, len(plan.cells) - done, unprofiled)
 
 
 def counters_choice(spec: CampaignSpec, placement: Placement) -> Choice | None:

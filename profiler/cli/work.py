@@ -41,10 +41,13 @@ def default_folder(spec: "CampaignSpec") -> Path:
 
 
 def shortfall(outcome: "CampaignOutcome") -> str | None:
-    """Return what to say if experiments failed, else None."""
-    if not outcome.failed_count:
+    """Return what to say if experiments or profilings failed, else None."""
+    parts = []
+    if outcome.failed_count:
+        parts.append(f"{outcome.failed_count} of {outcome.planned_count} experiments failed")
+    if outcome.counters_failed_count:
+        parts.append(f"{outcome.counters_failed_count} profilings of counters failed")
+    if not parts:
         return None
-    return (
-        f"{outcome.failed_count} of {outcome.planned_count} experiments failed; see {outcome.folder / 'failed'}, "
-        "then run the same command again to try them once more"
-    )
+    failed = outcome.folder / "failed"
+    return f"{' and '.join(parts)}; see {failed}, then run the same command again to try them once more"

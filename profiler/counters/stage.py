@@ -22,7 +22,7 @@ from cotenant.profiler.counters.ncu.errors import CountersForbidden, DriverMisma
 from cotenant.profiler.counters.ncu.measure import NcuOptions, measure
 from cotenant.profiler.counters.ncu.program import examined
 from cotenant.profiler.counters.nvml_device import NvmlUnavailable
-from cotenant.profiler.counters.store import Store, counter_id
+from cotenant.profiler.counters.store import Store, Subject
 from cotenant.profiler.counters.tiers import Choice, CountersSpec
 from cotenant.runners.engine_cache import own_version
 from cotenant.runners.protocol import Engine
@@ -71,6 +71,7 @@ class CountersStage:
         self._journal, self._progress = journal, progress
         self._pace = cost.ASSUMED
         self._took_s: list[float] = []
+        self.failed_count = 0
 
     def lacks(self, engines: Sequence[Engine]) -> bool:
         """Tell whether anything is left to profile."""
@@ -105,7 +106,7 @@ class CountersStage:
         sets = {"ncu": self._spec.sets, "gpm": ("gpm",)}.get(self.choice.source, ())
         wanted = [Job(engine, self.choice.source, name) for engine in engines for name in sets]
         wanted += [Job(engine, *UTILIZATION) for engine in engines if sets]
-        return [job for job in wanted if self._store.find(self._id(job)) is None]
+        return [job for job in wanted if not self._store.has(self._subject(job))]
 
     def _begin(self, pending: Sequence[Job]) -> None:
         if not pending:
@@ -122,17 +123,21 @@ class CountersStage:
 
     def _one(self, job: Job) -> None:
         self._progress.begin(job.label)
-        began_s, started_at = time.monotonic(), datetime.now(UTC).isoformat()
-        row, kernels = self._profiled(job)
-        took_s = time.monotonic() - began_s
+        subject, marks = self._subject(job), self._marks(job)
+        if not self._store.take(subject, marks):
+            began_s, started_at = time.monotonic(), datetime.now(UTC).isoformat()
+            row, kernels = self._profiled(job)
+            self._learn(job, time.monotonic() - began_s)
+            self._store.keep(subject, row, kernels, self._provenance(job, started_at), marks)
+        self._journal.forget_failure(subject.file_id)
+
+    def _learn(self, job: Job, took_s: float) -> None:
         self._took_s.append(took_s)
         if job.source == "ncu":
             self._pace = cost.learned(self._pace, self._estimate_s(job), took_s)
-        fallen = self.choice.is_fallback and job.source == self.choice.source
-        row = {**row, "marks": sorted({*(row.get("marks") or ()), *([FALLBACK] if fallen else [])})}
-        name = self._id(job)
-        self._store.keep(name, kernels, self._metadata(job, row, started_at))
-        self._journal.forget_failure(name)
+
+    def _marks(self, job: Job) -> list[str]:
+        return [FALLBACK] if self.choice.is_fallback and job.source == self.choice.source else []
 
     def _profiled(self, job: Job) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         place = self._placement
@@ -176,46 +181,37 @@ class CountersStage:
             "message": str(error),
             "failed_at": datetime.now(UTC).isoformat(),
         }
-        self._journal.write_failure(self._id(job), failure)
+        self.failed_count += 1
+        self._journal.write_failure(self._subject(job).file_id, failure)
 
     def _tell_fallback(self) -> None:
         told = self.choice.told()
         if told is not None:
             self._progress.note(told)
 
-    def _id(self, job: Job) -> str:
-        return counter_id(job.engine, self._placement.device, job.source, job.counter_set, self._how(job))
+    def _subject(self, job: Job) -> Subject:
+        return Subject(job.engine, self._placement.device, job.source, job.counter_set, self._how(job))
 
     def _how(self, job: Job) -> dict[str, Any]:
         """Return what else decides the numbers."""
-        fallback = {FALLBACK: True} if self.choice.is_fallback and job.source == self.choice.source else {}
         if job.source != "ncu":
-            return fallback
-        return {
-            **fallback,
-            "ncu": examined().version,
-            "reuse_kernels": self._spec.reuse_kernels and job.counter_set == "paper",
-        }
+            return {}
+        chosen = METRIC_SETS[job.counter_set]
+        reuse = self._spec.reuse_kernels and chosen.replay_mode == "kernel"
+        return {"ncu": examined().version, "reuse_kernels": reuse, "set": asdict(chosen)}
 
-    def _metadata(self, job: Job, row: dict[str, Any], started_at: str) -> dict[str, Any]:
-        engine = asdict(job.engine)
-        del engine["folder"]
+    def _provenance(self, job: Job, started_at: str) -> dict[str, Any]:
         return {
-            "engine": engine,
-            "device": asdict(self._placement.device),
-            "throughputs": {**row, "counter_source": job.source, "counter_set": job.counter_set},
-            "provenance": {
-                "started_at": started_at,
-                "finished_at": datetime.now(UTC).isoformat(),
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "attempt": 1,
-                "git_commit": None,
-                "versions": {
-                    "python": platform.python_version(),
-                    "cotenant": own_version(),
-                    **({"ncu": examined().version} if job.source == "ncu" else {}),
-                },
+            "started_at": started_at,
+            "finished_at": datetime.now(UTC).isoformat(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "attempt": 1,
+            "git_commit": None,
+            "versions": {
+                "python": platform.python_version(),
+                "cotenant": own_version(),
+                **({"ncu": examined().version} if job.source == "ncu" else {}),
             },
         }
 

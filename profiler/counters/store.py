@@ -1,14 +1,17 @@
-"""Counters kept by what decides them: profiled once per engine, device type, source, set and versions, then copied."""
+"""Counters kept by what decides them: profiled once per engine, kind of device, source, set and versions, then copied.
 
-import shutil
+The cache is asked by everything that decides the numbers; a campaign folder holds one file for each engine, device,
+source and set, so that a newer profiler or driver does not profile again what the campaign has.
+"""
+
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cotenant.datasets import raw_counters
 from cotenant.datasets.raw import SUFFIX
 from cotenant.datasets.raw_counters import COUNTERS, CountersDamagedError, RawCounters
-from cotenant.models.atomic import atomic_path
 from cotenant.models.digest import digest_id
 from cotenant.models.output_folder import made_folder
 from cotenant.runners.protocol import Device, Engine
@@ -16,43 +19,90 @@ from cotenant.runners.protocol import Device, Engine
 FORMAT = 1  # raised when the same profiling gives other rows
 
 
-def counter_id(engine: Engine, device: Device, source: str, counter_set: str, how: Mapping[str, Any]) -> str:
-    """Return the id of an engine's counters.
+@dataclass(frozen=True)
+class Subject:
+    """Whose counters by what: an engine on a device, by one source and set.
 
-    Args:
-        how: What else decides the numbers: versions of profiler and driver, flags.
+    Attributes:
+        how: What else decides the numbers: versions of the profiler, flags. The driver is part of the device's type.
     """
-    return digest_id([FORMAT, engine.engine_id, engine.engine_sha256, device.device_id, source, counter_set, how])
+
+    engine: Engine
+    device: Device
+    source: str
+    counter_set: str
+    how: Mapping[str, Any]
+
+    @property
+    def file_id(self) -> str:
+        """The id of its file in a campaign folder."""
+        return digest_id([*self._engine, self.device.device_id, self.source, self.counter_set])
+
+    @property
+    def cache_id(self) -> str:
+        """The id of its file in the cache, the same for all devices of one type."""
+        return digest_id([FORMAT, *self._engine, self.device.device_type, self.source, self.counter_set, self.how])
+
+    @property
+    def _engine(self) -> tuple[str, str]:
+        return self.engine.engine_id, self.engine.engine_sha256
 
 
 class Store:
     """Counters of a campaign folder, filled from the cache where another campaign has profiled the same."""
 
     def __init__(self, campaign: Path, cache: Path) -> None:
-        self.folder = campaign / COUNTERS
+        self._folder = campaign / COUNTERS
         self._cache = cache / COUNTERS
 
-    def find(self, name: str) -> RawCounters | None:
-        """Return counters of the campaign folder, or of the cache, which are copied; None if there are none yet."""
-        for folder in (self.folder, self._cache):
-            path = folder / f"{name}{SUFFIX}"
-            try:
-                found = raw_counters.read_counters(path)
-            except FileNotFoundError:
-                continue
-            except CountersDamagedError:
-                path.unlink(missing_ok=True)
-                continue
-            if folder is not self.folder:
-                self._copy(path, self.folder)
-            return found
+    def has(self, subject: Subject) -> bool:
+        """Tell whether the campaign folder holds them; a damaged file is removed, so that they are profiled anew."""
+        return _read(self._folder / f"{subject.file_id}{SUFFIX}") is not None
+
+    def take(self, subject: Subject, marks: Sequence[str]) -> bool:
+        """Copy them from the cache into the campaign folder, if they are there, with the marks of this campaign."""
+        found = _read(self._cache / f"{subject.cache_id}{SUFFIX}")
+        if found is None:
+            return False
+        row, provenance = found.metadata["throughputs"], found.metadata["provenance"]
+        self._write(self._folder, subject.file_id, subject, found.kernels.to_pylist(), row, provenance, marks)
+        return True
+
+    def keep(
+        self,
+        subject: Subject,
+        row: Mapping[str, Any],
+        kernels: Sequence[Mapping[str, Any]],
+        provenance: Mapping[str, Any],
+        marks: Sequence[str],
+    ) -> None:
+        """Write what was profiled to the cache and to the campaign folder."""
+        self._write(self._cache, subject.cache_id, subject, kernels, row, provenance, ())
+        self._write(self._folder, subject.file_id, subject, kernels, row, provenance, marks)
+
+    def _write(
+        self,
+        folder: Path,
+        name: str,
+        subject: Subject,
+        kernels: Sequence[Mapping[str, Any]],
+        row: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        marks: Sequence[str],
+    ) -> None:
+        engine = asdict(subject.engine)
+        del engine["folder"]
+        identity = {"counter_source": subject.source, "counter_set": subject.counter_set}
+        told = {**row, **identity, "marks": sorted({*(row.get("marks") or ()), *marks})}
+        metadata = {"engine": engine, "device": asdict(subject.device), "throughputs": told, "provenance": provenance}
+        raw_counters.write_counters(made_folder(folder), name, kernels, metadata)
+
+
+def _read(path: Path) -> RawCounters | None:
+    try:
+        return raw_counters.read_counters(path)
+    except FileNotFoundError:
         return None
-
-    def keep(self, name: str, kernels: Sequence[Mapping[str, Any]], metadata: Mapping[str, Any]) -> None:
-        """Write counters to the campaign folder and the cache."""
-        path = raw_counters.write_counters(made_folder(self.folder), name, kernels, metadata)
-        self._copy(path, self._cache)
-
-    def _copy(self, path: Path, folder: Path) -> None:
-        with atomic_path(made_folder(folder) / path.name) as temporary:
-            shutil.copyfile(path, temporary)
+    except CountersDamagedError:
+        path.unlink(missing_ok=True)
+        return None

@@ -138,7 +138,7 @@ def test_one_engine_that_cannot_be_profiled_is_data_and_stops_nothing(
     machine: Machine, mode: str, failure: str
 ) -> None:
     done = machine.profile("--counters", "ncu", "--counter-set", "paper", mode=mode)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     (path,) = (machine.folder / "out" / "failed").glob("*.json")
     told = json.loads(path.read_text())
     assert told["class"] == failure
@@ -157,14 +157,14 @@ def test_a_hang_ends_at_its_limit(machine: Machine) -> None:
         "counters: {sources: [ncu], sets: [paper], timeout_s: 2}\n"
     )
     done = machine.run("campaign", "run", str(spec), mode="hang")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     (path,) = (machine.folder / "out" / "failed").glob("*.json")
     assert json.loads(path.read_text())["class"] == "NcuHung"
 
 
 def test_a_program_that_fails_under_ncu_is_told_by_its_own_words(machine: Machine) -> None:
     done = machine.profile("--counters", "ncu", "--counter-set", "paper", PLUGIN_RUNNER_FAILS="load")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     (path,) = (machine.folder / "out" / "failed").glob("*.json")
     told = json.loads(path.read_text())
     assert told["class"] == "ChildFailed"
@@ -177,6 +177,18 @@ def test_kernels_that_are_the_same_are_replayed_once_when_asked(machine: Machine
     row = machine.throughputs()["ncu", "paper"]
     assert 0 < row["replayed_kernel_count"] < row["kernel_count"]
     assert sound(machine.folder / "out")
+
+
+def test_a_newer_ncu_profiles_nothing_again_that_the_campaign_has(machine: Machine) -> None:
+    assert machine.profile("--counters", "ncu", "--counter-set", "paper").returncode == 0
+    runs, before = machine.ncu_runs, machine.throughputs()
+    install(machine.folder / "bin", version="2026.3.1.0")
+    again = machine.profile("--counters", "ncu", "--counter-set", "paper")
+    assert again.returncode == 0, again.stderr
+    assert machine.ncu_runs == runs
+    assert machine.throughputs() == before
+    assert machine.profile("--counters", "ncu", "--counter-set", "paper", out="other").returncode == 0
+    assert machine.ncu_runs == runs + 1, "the cache is asked by version"
 
 
 def test_no_counters_and_no_gpu_ask_nothing(machine: Machine) -> None:
