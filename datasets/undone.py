@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Any
 
 UNREADABLE = "unreadable record"
+COUNTERS = "counters"  # kind of the record of an engine that could not be profiled
 
 
 def undone(campaign: Path, done: Collection[str]) -> Iterator[str]:
     """Yield in plain words what failed and what is left of the plan; `done` holds the dataset's cell_ids."""
     failed = sorted((campaign / "failed").glob("*.json"))
-    if failed:
-        kinds = Counter(str((_read(path) or {}).get("class", UNREADABLE)) for path in failed)
+    records = [_read(path) or {} for path in failed]
+    for what, own in (
+        ("experiments", [record for record in records if record.get("kind") != COUNTERS]),
+        ("profilings of counters", [record for record in records if record.get("kind") == COUNTERS]),
+    ):
+        kinds = Counter(str(record.get("class", UNREADABLE)) for record in own)
         told = ", ".join(f"{kind} {count}x" for kind, count in sorted(kinds.items()))
-        yield f"{len(failed)} experiments failed ({told}); see {campaign / 'failed'}"
+        if own:
+            yield f"{len(own)} {what} failed ({told}); see {campaign / 'failed'}"
     plan = campaign / "plan.json"
     if plan.is_file():
         cells = (_read(plan) or {}).get("cells")

@@ -16,9 +16,10 @@ from cotenant.profiler.campaign.spec import CampaignSpec
 from cotenant.profiler.campaign.stopping import sigterm_interrupts
 from cotenant.profiler.counters.preflight import of_placement
 from cotenant.profiler.counters.stage import CountersStage
-from cotenant.profiler.counters.store import Store
+from cotenant.profiler.counters.store import Store, held
 from cotenant.profiler.counters.tiers import Choice, choose
 from cotenant.profiler.doctor.driver import reading as nvml_reading
+from cotenant.runners.probe_names import is_probe
 
 ATTEMPTS = 2  # a lane may die once for no fault of the experiment; twice is data
 FAILURES_IN_A_ROW_MAX = 3  # more than that is no bad experiment but a bad machine
@@ -59,7 +60,7 @@ def run_campaign(
     if plan.cells:
         placement.check_measures()
     placement.check_distinct(plan.engines)
-    choice = counters_choice(spec, placement) if plan.cells else None
+    choice = counters_choice(spec, placement) if plan.cells and not _has_counters(spec, plan, placement, out) else None
     journal = Journal(out)
     with journal.opened(spec), sigterm_interrupts():
         journal.write_plan(plan, spec)
@@ -99,6 +100,23 @@ def counters_choice(spec: CampaignSpec, placement: Placement) -> Choice | None:
     has_sensitivity = any(entry.kind == "sensitivity" for entry in spec.experiments)
     tiers = of_placement(placement.runner, placement.device, reading, lane_count, has_sensitivity)
     return choose(spec.counters.sources, tiers)
+
+
+def _has_counters(spec: CampaignSpec, plan: Plan, placement: Placement, out: Path) -> bool:
+    """Tell whether the folder has the counters of every network by one source that the spec lists.
+
+    Then no source has to be available any more: a finished campaign is derived again on a machine without ncu.
+    """
+    if spec.counters is None:
+        return True
+    known = held(out)
+    networks = [placement.engine_id(key) for key in plan.engines if not is_probe(key.model)]
+    sets = {"ncu": spec.counters.sets, "gpm": ("gpm",)}
+    return any(
+        all((engine_id, source, name) in known for engine_id in networks for name in sets[source])
+        for source in spec.counters.sources
+        if source in sets
+    )
 
 
 def _counters_stage(

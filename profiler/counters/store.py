@@ -98,6 +98,14 @@ class Store:
         raw_counters.write_counters(made_folder(folder), name, kernels, metadata)
 
 
+def held(campaign: Path) -> set[tuple[str, str, str]]:
+    """Return (engine_id, source, set) of every counters file of a campaign folder that can be read."""
+    folder = campaign / COUNTERS
+    files = (_read(folder / f"{name}{SUFFIX}") for name in raw_counters.finished(folder))
+    rows = ((found.metadata["engine"]["engine_id"], found.metadata["throughputs"]) for found in files if found)
+    return {(engine_id, row["counter_source"], row["counter_set"]) for engine_id, row in rows}
+
+
 def _read(path: Path) -> RawCounters | None:
     try:
         return raw_counters.read_counters(path)

@@ -20,6 +20,7 @@ Source = Literal["ncu", "gpm", "analytic", "probe"]
 SetName = Literal["paper", "single"]
 SETS: tuple[SetName, ...] = ("paper", "single")
 AUTOMATIC: tuple[Source, ...] = ("ncu", "gpm", "analytic")
+PROFILED = ("ncu", "gpm")  # sources whose rows this stage makes; analytic and probe rows are derived from experiments
 TIMEOUT_MAX_S = 86_400.0
 
 
@@ -90,7 +91,8 @@ class Choice:
         """Return the line for people where it is a fallback, else None."""
         if not self.is_fallback:
             return None
-        return f"counters come from `{self.source}`, marked `fallback`; not available: {'; '.join(self.refused)}"
+        marked = ", marked `fallback`" if self.source in PROFILED else ""
+        return f"counters come from `{self.source}`{marked}; not available: {'; '.join(self.refused)}"
 
     def without(self, reason: str) -> "Choice":
         """Return the choice after a trial has refused the source in force.
