@@ -85,7 +85,7 @@ def test_profile_tells_latency_with_bounds(cotenant: Cotenant, net: Path, tmp_pa
     assert profile["span_p50_lower_ns"] <= profile["span_p50_ns"] <= profile["span_p50_upper_ns"]
     assert profile["sample_count"] >= 256
     assert profile["block_count"] >= 8
-    assert profile["throughput"]["counter_source"] == "analytic"
+    assert profile["throughputs"][0]["counter_source"] == "analytic"
 
 
 def test_colocate_two_files_ends_with_the_plain_sentence(cotenant: Cotenant, tmp_path: Path) -> None:
